@@ -1,0 +1,98 @@
+"""A read-only view of a checkout: ``{path: text}``, read lazily, with an overlay for edits that are not applied yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from .errors import BrokenFile
+
+
+class Snapshot:
+    """The files of a checkout as they are, or as they will be after a plan.
+
+    Paths are relative to the checkout and use ``/``. Files are read once; texts keep their line ends.
+
+    Args:
+        root: The checkout. ``None`` makes a snapshot of the overlay alone, for tests.
+        overlay: Texts that take the place of, or are added to, what is on disk.
+    """
+
+    def __init__(self, root: Path | None, overlay: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self._overlay = dict(overlay or {})
+        self._cache: dict[str, str | None] = {}
+        self._listings: dict[str, tuple[list[str], list[str]]] = {}
+
+    def overlaid(self, texts: Mapping[str, str]) -> Snapshot:
+        """This snapshot with ``texts`` on top; what was already read is shared and not read again."""
+        new = Snapshot(self.root, {**self._overlay, **texts})
+        new._cache = self._cache
+        new._listings = self._listings
+        return new
+
+    def read(self, path: str) -> str | None:
+        """The text of ``path``, or None where there is no such file.
+
+        Raises:
+            BrokenFile: The file is not valid UTF-8.
+        """
+        if path in self._overlay:
+            return self._overlay[path]
+        if path not in self._cache:
+            self._cache[path] = self._read_disk(path)
+        return self._cache[path]
+
+    def _read_disk(self, path: str) -> str | None:
+        if self.root is None:
+            return None
+        try:
+            return (self.root / path).read_bytes().decode("utf-8")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except UnicodeDecodeError as error:
+            raise BrokenFile(
+                f"byte {error.start} is not valid UTF-8", path=path, hint="save the file as UTF-8 and run again"
+            ) from None
+
+    def exists(self, path: str) -> bool:
+        """Whether ``path`` is a file."""
+        if path in self._overlay:
+            return True
+        return self.root is not None and (self.root / path).is_file()
+
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders directly in ``folder``, sorted."""
+        prefix = folder.rstrip("/") + "/"
+        extra = {rest.split("/", 1)[0] for rest in self._below(prefix) if "/" in rest}
+        return sorted(set(self._list(folder)[0]) | extra)
+
+    def files(self, folder: str) -> list[str]:
+        """Names of the files directly in ``folder``, sorted."""
+        prefix = folder.rstrip("/") + "/"
+        extra = {rest for rest in self._below(prefix) if "/" not in rest}
+        return sorted(set(self._list(folder)[1]) | extra)
+
+    def walk(self, folder: str, suffix: str = ".py") -> Iterator[str]:
+        """Paths of all files below ``folder`` that end with ``suffix``, in sorted order."""
+        for name in self.files(folder):
+            if name.endswith(suffix):
+                yield f"{folder}/{name}"
+        for name in self.folders(folder):
+            if name != "__pycache__":
+                yield from self.walk(f"{folder}/{name}", suffix)
+
+    def _below(self, prefix: str) -> Iterator[str]:
+        return (path[len(prefix) :] for path in self._overlay if path.startswith(prefix))
+
+    def _list(self, folder: str) -> tuple[list[str], list[str]]:
+        if folder not in self._listings:
+            folders: list[str] = []
+            files: list[str] = []
+            if self.root is not None and (self.root / folder).is_dir():
+                with os.scandir(self.root / folder) as entries:
+                    for entry in entries:
+                        (folders if entry.is_dir() else files).append(entry.name)
+            self._listings[folder] = (folders, files)
+        return self._listings[folder]
