@@ -1,0 +1,91 @@
+"""What the terminal and ``--json`` show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import ScaffoldError
+from .plan import Plan
+from .spec import ModelSpec
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One object on standard output, nothing else there."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def change_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
+    """The stable JSON of a command that changes files."""
+    edited: dict[str, list[dict[str, str]]] = {edit.path: [] for edit in plan.edits}
+    for entry in plan.entries:
+        if entry.path in edited:
+            edited[entry.path].append({"registry": entry.registry, "object": entry.object})
+    status = "unchanged" if not plan else "planned" if dry_run else "applied"
+    return {
+        "status": status,
+        "created": [new.path for new in plan.new_files],
+        "edited": [{"path": path, "entries": entries} for path, entries in edited.items()],
+        "notices": list(plan.notices),
+        "next_steps": list(plan.next_steps) if plan else [],
+    }
+
+
+def refusal_json(error: ScaffoldError) -> dict[str, Any]:
+    """The stable JSON of a refusal."""
+    return {
+        "status": "refused",
+        "error": {"type": type(error).__name__, "message": error.message, "path": error.path, "hint": error.hint},
+    }
+
+
+def print_change(plan: Plan, spec: ModelSpec | None) -> None:
+    """The summary of a change: the tree of new files, the entries that were added, what to do next."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not plan:
+        console.print("Nothing to do: everything on disk is registered.")
+    if plan.new_files:
+        tree = Tree(f"[bold]{len(plan.new_files)} new files[/]")
+        _grow(tree, [new.path for new in plan.new_files])
+        console.print(tree)
+    entries: dict[str, list[str]] = {}
+    for entry in plan.entries:
+        entries.setdefault(entry.path, []).append(entry.object)
+    ours = {new.path for new in plan.new_files}
+    registered = {path: objects for path, objects in entries.items() if path not in ours}
+    if registered:
+        console.print(f"[bold]{sum(map(len, registered.values()))} entries in {len(registered)} files[/]")
+        width = max(len(path) for path in registered)
+        for path, objects in registered.items():
+            console.print(f"  {path:<{width}}  {', '.join(dict.fromkeys(objects))}")
+    if plan.edits and not registered:
+        console.print(f"[bold]{len(plan.edits)} files completed[/]")
+    for notice in plan.notices:
+        console.print(f"[yellow]notice[/]  {escape(notice)}")
+    if spec is not None and spec.tests == "none" and plan:
+        console.print(
+            "[yellow]notice[/]  this checkout has no house test mixins (tests/models/testing_utils), "
+            "so no tests were laid out"
+        )
+    if plan and plan.next_steps:
+        console.print("[bold]Next[/]")
+        for step in plan.next_steps:
+            console.print(f"  {escape(step)}")
+
+
+def _grow(tree: Any, paths: Iterable[str]) -> None:
+    branches: dict[str, Any] = {"": tree}
+    for path in sorted(paths):
+        *folders, file = path.split("/")
+        grown = ""
+        for folder in folders:
+            parent = branches[grown]
+            grown = f"{grown}/{folder}" if grown else folder
+            if grown not in branches:
+                branches[grown] = parent.add(f"{folder}/")
+        branches[grown].add(file)

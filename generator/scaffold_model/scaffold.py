@@ -1,0 +1,202 @@
+"""The main job as a plan: finish a render, extend existing modules, register, and write down what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .checkout import Head
+from .errors import BadInput, BrokenFile
+from .manifest import manifest_path, new_manifest, owned_texts, read_manifest
+from .plan import Edit, NewFile, Plan, Registered, merge_plans
+from .preflight import check_spec
+from .snapshot import Snapshot
+from .spec import ModelSpec
+
+
+def read_spec(snapshot: Snapshot, name: str) -> ModelSpec:
+    """The stored answers of a scaffold.
+
+    Raises:
+        BadInput: There is no scaffold of that name here.
+        BrokenFile: Its answers file can not be read.
+    """
+    path = f".scaffold/{name}/answers.yml"
+    text = snapshot.read(path)
+    if text is None:
+        raise BadInput(
+            f"there is no scaffold named {name} here (no {path})",
+            hint="run in the checkout that it was made in; the folder .scaffold/ is not part of commits",
+        )
+    return ModelSpec.from_answers(parse_answers(text, path))
+
+
+def parse_answers(text: str, path: str) -> dict[str, object]:
+    """A YAML mapping of answers.
+
+    Raises:
+        BrokenFile: The text is no YAML mapping.
+    """
+    import yaml
+
+    try:
+        answers = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise BrokenFile(f"is not valid YAML{where}", path=path, hint="mend it and run again") from None
+    if not isinstance(answers, dict):
+        raise BrokenFile("holds no answers", path=path, hint="write one `question: answer` a line")
+    return {str(key): value for key, value in answers.items()}
+
+
+def finished(spec: ModelSpec, snapshot: Snapshot, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
+    """Rendered files with their ``# Copied from`` stubs filled from the checkout, formatted.
+
+    Args:
+        spec: The answers; their ``line_length`` is what the formatter uses.
+        snapshot: The checkout.
+        files: The rendered texts by path; the files of the model and Python files of its state folder.
+        ruff: The formatter, or None for our own.
+    """
+    from .copied import fill
+
+    own = tuple(files)
+    filled = {
+        path: fill(text, path, snapshot, own=own) if path.startswith("src/") and path.endswith(".py") else text
+        for path, text in files.items()
+    }
+    return {**filled, **formatted(spec, filled, ruff)}
+
+
+def formatted(spec: ModelSpec, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
+    """The Python files among ``files`` as the checkout's formatter would write them."""
+    from .formatting import format_python
+
+    python = {path: text for path, text in files.items() if path.endswith(".py")}
+    return format_python(python, line_length=spec.line_length, ruff=ruff)
+
+
+def create(
+    spec: ModelSpec, snapshot: Snapshot, head: Head, rendered: Mapping[str, str], ruff: str | None = None
+) -> Plan:
+    """The whole main job: new files from a render, and every edit of existing files.
+
+    Raises:
+        ScaffoldError: The answers do not fit the checkout, a source of a ``# Copied from`` is missing, or a registry
+            can not be edited.
+    """
+    check_spec(spec, snapshot)
+    files = {path: text for path, text in rendered.items() if path.endswith(".py") or spec.owns(path)}
+    others = {path: text for path, text in rendered.items() if path not in files}
+    texts = finished(spec, snapshot, files, ruff)
+    created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
+    plan = _extend_and_register(spec, snapshot, created, register_too=True)
+    return _with_manifest(spec, snapshot, head, plan, texts)
+
+
+def complete(
+    spec: ModelSpec,
+    snapshot: Snapshot,
+    head: Head,
+    ruff: str | None = None,
+    *,
+    register_too: bool = False,
+    fresh: bool = False,
+) -> Plan:
+    """What a render that Copier made still needs.
+
+    A scaffold that has its manifest was completed before: then only stubs that are (again) unfilled are filled, and
+    nothing is formatted, since the files are the contributor's by now.
+
+    Args:
+        spec: The stored answers.
+        snapshot: The checkout, with the rendered files in it.
+        head: Where the checkout stands.
+        ruff: The formatter, or None for our own.
+        register_too: Register the model as well.
+        fresh: The files were rendered a moment ago, so that they are completed like new ones whatever lies around.
+    """
+    check_spec(spec, snapshot, rendered=True)
+    files = owned_texts(spec, snapshot)
+    if not files:
+        raise BadInput(
+            f"no file of {spec.name} is on disk", hint=f"render them first: scaffold-model --name {spec.name}"
+        )
+    first = fresh or read_manifest(snapshot, spec.name) is None
+    if first:
+        texts = finished(spec, snapshot, files, ruff)
+    else:
+        from .copied import fill, unfilled
+
+        texts = {
+            path: fill(text, path, snapshot, own=tuple(files)) if path.endswith(".py") and unfilled(text) else text
+            for path, text in files.items()
+        }
+        changed = {path: text for path, text in texts.items() if text != files[path]}
+        texts = {**texts, **formatted(spec, changed, ruff)}
+    edits = tuple(Edit(path, files[path], text) for path, text in sorted(texts.items()) if text != files[path])
+    plan = _extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
+    return _with_manifest(spec, snapshot, head, plan, texts) if first else plan
+
+
+def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
+    if spec.lora == "yes":
+        from .lora import add_lora_mixin
+
+        edits = tuple(add_lora_mixin(snapshot.overlaid(plan.overlay()), spec.class_prefix, spec.title))
+        entry = Registered("lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py")
+        plan = merge_plans(plan, Plan(edits=edits, entries=(entry,) if edits else ()))
+    if register_too:
+        from .registration import register
+
+        also = ("auto_pipeline",) if spec.auto_pipeline == "yes" else ()
+        names = {*spec.new_classes}
+        registered = register(snapshot.overlaid(plan.overlay()), also=also, only=names)
+        plan = merge_plans(plan, registered)
+    return replace(plan, next_steps=next_steps(spec, registered=register_too))
+
+
+def _with_manifest(
+    spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]
+) -> Plan:
+    manifest = new_manifest(head)
+    manifest.record_created({path: text for path, text in texts.items() if spec.owns(path)})
+    manifest.record_entries(plan.entries)
+    path = manifest_path(spec.name)
+    before = snapshot.read(path)
+    if before is None:
+        return replace(plan, new_files=(*plan.new_files, NewFile(path, manifest.text())))
+    return replace(plan, edits=(*plan.edits, Edit(path, before, manifest.text())))
+
+
+def record_registered(snapshot: Snapshot, plan: Plan) -> Plan:
+    """A registration plan with the manifests of the scaffolds whose classes it registers brought up to date."""
+    edits = list(plan.edits)
+    for name in snapshot.folders(".scaffold"):
+        manifest = read_manifest(snapshot, name)
+        if manifest is None:
+            continue
+        spec = read_spec(snapshot, name)
+        mine = [entry for entry in plan.entries if entry.object in spec.new_classes]
+        path = manifest_path(name)
+        if manifest.record_entries(mine):
+            edits.append(Edit(path, snapshot.read(path) or "", manifest.text()))
+    return replace(plan, edits=tuple(edits))
+
+
+def next_steps(spec: ModelSpec, *, registered: bool) -> tuple[str, ...]:
+    """What the contributor does next, one line each."""
+    steps = [] if registered else ["scaffold-model register"]
+    if spec.tests != "none":
+        steps += [
+            f"scaffold-model tiny {spec.name}   # the tiny repositories that the tests load, into the local Hub cache",
+            f"scaffold-model verify {spec.name}   # the checkout's own gates and the new tests",
+        ]
+    steps.append(f"scaffold-model todo {spec.name}   # the places to port")
+    if spec.has_modular and spec.tests != "none":
+        steps.append(
+            f"publish {spec.tiny_repo} before the pull request: until then the modular test is red in upstream CI "
+            f"(`scaffold-model tiny {spec.name}` says how)"
+        )
+    return tuple(steps)

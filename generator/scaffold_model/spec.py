@@ -1,0 +1,279 @@
+"""`ModelSpec`: the validated answers, and every name that is derived from them, derived once.
+
+Which values and combinations make no sense is data here (`CHOICES`, `UNSUPPORTED`, `COMBINATIONS`), used by the command
+line, by `complete` and by the tests, which compare it with the validators of ``copier.yml``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import BadInput
+
+#: The values of every question with a closed list, the recommended one first.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "format": ("modular", "standard", "both"),
+    "modality": ("image", "video", "audio"),
+    "task": ("t2i", "i2i", "inpaint", "t2v", "i2v", "v2v", "t2a"),
+    "attention": ("joint", "cross"),
+    "text_encoder": ("t5", "clip", "qwen3"),
+    "guidance": ("cfg", "embedded"),
+    "lora": ("no", "yes"),
+    "single_file": ("no", "yes"),
+    "auto_pipeline": ("no", "yes"),
+    "tests": ("mixins", "none"),
+}
+
+#: Values that the axis has and the template does not serve yet, with what it serves.
+UNSUPPORTED: dict[tuple[str, str], str] = {
+    ("modality", "video"): "not supported yet; image is",
+    ("modality", "audio"): "not supported yet; image is",
+    **{("task", task): "not supported yet; t2i is" for task in ("i2i", "inpaint", "t2v", "i2v", "v2v", "t2a")},
+    ("guidance", "embedded"): "not supported yet; cfg is",
+    ("single_file", "yes"): "not supported yet",
+    ("vae", "new"): "a new autoencoder is not supported yet; name an existing class",
+}
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+#: What a free-text answer must look like, and how to say so.
+_PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
+    "name": (
+        _NAME,
+        "must be a snake_case identifier of lower-case ASCII letters, digits and single underscores, such as y_image",
+    ),
+    "vae": (
+        re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+        "must be the name of an autoencoder class, such as AutoencoderKL",
+    ),
+    "scheduler": (
+        re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+        "must be the name of a scheduler class, such as FlowMatchEulerDiscreteScheduler, or new",
+    ),
+    "title": (re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+-]{0,59}"), "must be 1 to 60 letters, digits, spaces and . + -"),
+    "class_prefix": (
+        re.compile(r"[A-Z][A-Za-z0-9]{0,59}"),
+        "must be CamelCase ASCII letters and digits, such as YImage",
+    ),
+    "hub_repo": (re.compile(rf"({_REPOSITORY.pattern})?"), "must be ORG/NAME"),
+    "tiny_repo": (_REPOSITORY, "must be ORG/NAME"),
+    "reference": (re.compile(r"[A-Za-z0-9_.~:/@+-]*"), "must be a plain path or address"),
+    "year": (re.compile(r"20[0-9][0-9]"), "must be a year such as 2026"),
+}
+
+#: Combinations that make no sense: the question to blame, when, and the reason.
+COMBINATIONS: tuple[tuple[str, Callable[[ModelSpec], bool], str], ...] = (
+    (
+        "auto_pipeline",
+        lambda spec: spec.auto_pipeline == "yes" and spec.format == "modular",
+        "needs a standard pipeline class; choose format standard or both",
+    ),
+)
+
+
+def default_title(name: str) -> str:
+    """``y_image`` -> ``Y Image``."""
+    return " ".join(part.capitalize() for part in name.split("_"))
+
+
+def default_class_prefix(name: str) -> str:
+    """``y_image`` -> ``YImage``."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def flag(question: str) -> str:
+    """The command-line flag of a question: ``text_encoder`` -> ``--text-encoder``."""
+    return "--" + question.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The answers of one scaffold. Field names are the questions of ``copier.yml``.
+
+    Raises:
+        BadInput: An answer, or a combination of answers, can not be used.
+    """
+
+    name: str
+    format: str = "modular"
+    modality: str = "image"
+    task: tuple[str, ...] = ("t2i",)
+    attention: str = "joint"
+    text_encoder: str = "t5"
+    vae: str = "AutoencoderKL"
+    scheduler: str = "FlowMatchEulerDiscreteScheduler"
+    guidance: str = "cfg"
+    lora: str = "no"
+    single_file: str = "no"
+    auto_pipeline: str = "no"
+    title: str = ""
+    class_prefix: str = ""
+    hub_repo: str = ""
+    tiny_repo: str = ""
+    reference: str = ""
+    tests: str = "mixins"
+    year: str = "2026"
+    line_length: int = 119
+
+    def __post_init__(self) -> None:
+        self._check_pattern("name", self.name)
+        if keyword.iskeyword(self.name) or keyword.issoftkeyword(self.name):
+            raise BadInput(f"--name {self.name} is a Python keyword; choose another name")
+        # The dataclass is frozen, so that derived defaults go past its own __setattr__.
+        for question, default in (
+            ("title", default_title(self.name)),
+            ("class_prefix", default_class_prefix(self.name)),
+            ("tiny_repo", f"hf-internal-testing/tiny-{self.key}-modular-pipe"),
+        ):
+            if not getattr(self, question):
+                object.__setattr__(self, question, default)
+        for question in _PATTERNS:
+            self._check_pattern(question, getattr(self, question))
+        for question, allowed in CHOICES.items():
+            value = getattr(self, question)
+            for one in (value,) if isinstance(value, str) else value:
+                if one not in allowed:
+                    raise BadInput(f"{flag(question)} {one!r} is unknown; choose one of {', '.join(allowed)}")
+        if not self.task:
+            raise BadInput("--task is empty; choose one of " + ", ".join(CHOICES["task"]))
+        if not 60 <= self.line_length <= 400:
+            raise BadInput(f"line_length {self.line_length} is out of range; use 60 to 400")
+        for (question, value), reason in UNSUPPORTED.items():
+            answer = getattr(self, question)
+            if value == answer or (not isinstance(answer, str) and value in answer):
+                raise BadInput(f"{flag(question)} {value}: {reason}")
+        for question, applies, reason in COMBINATIONS:
+            if applies(self):
+                raise BadInput(f"{flag(question)} {getattr(self, question)}: {reason}")
+
+    def _check_pattern(self, question: str, value: str) -> None:
+        pattern, message = _PATTERNS[question]
+        if not pattern.fullmatch(value):
+            raise BadInput(f"{flag(question)} {value!r} {message}")
+
+    @classmethod
+    def from_answers(cls, answers: Mapping[str, Any]) -> ModelSpec:
+        """A spec from an answers file, from ``--answers``, or from flags; keys that start with ``_`` are Copier's own.
+
+        Raises:
+            BadInput: A key is unknown, a value has the wrong type, or the answers do not make sense.
+        """
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for key, value in answers.items():
+            if key.startswith("_"):
+                continue
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                raise BadInput(
+                    f"answer {key!r} is unknown", hint=f"did you mean {near[0]}?" if near else "see --help"
+                )
+            values[key] = _coerced(key, value)
+        if "name" not in values:
+            raise BadInput("the name of the model is missing; give --name NAME")
+        return cls(**values)
+
+    def answers(self) -> dict[str, Any]:
+        """The answers as Copier takes them, in the order of ``copier.yml``."""
+        return {
+            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
+            for field in fields(self)
+        }
+
+    @property
+    def key(self) -> str:
+        """The key of MODULAR_PIPELINE_MAPPING and the ``model_name`` of every block: ``y-image``."""
+        return self.name.replace("_", "-")
+
+    @property
+    def has_standard(self) -> bool:
+        """Whether the scaffold has a standard pipeline."""
+        return self.format in ("standard", "both")
+
+    @property
+    def has_modular(self) -> bool:
+        """Whether the scaffold has a modular pipeline."""
+        return self.format in ("modular", "both")
+
+    @property
+    def transformer_class(self) -> str:
+        """``YImageTransformer2DModel``."""
+        return f"{self.class_prefix}Transformer2DModel"
+
+    @property
+    def public_classes(self) -> tuple[str, ...]:
+        """The classes that the root of diffusers exports."""
+        names = [self.transformer_class]
+        if self.scheduler == "new":
+            names.append(f"{self.class_prefix}Scheduler")
+        if self.has_standard:
+            names.append(f"{self.class_prefix}Pipeline")
+        if self.has_modular:
+            names += [f"{self.class_prefix}ModularPipeline", f"{self.class_prefix}AutoBlocks"]
+        return tuple(names)
+
+    @property
+    def new_classes(self) -> tuple[str, ...]:
+        """Every class name that must be free in the checkout."""
+        names = [*self.public_classes]
+        if self.has_standard:
+            names.append(f"{self.class_prefix}PipelineOutput")
+        if self.lora == "yes":
+            names.append(f"{self.class_prefix}LoraLoaderMixin")
+        return tuple(names)
+
+    @property
+    def state_folder(self) -> str:
+        """``.scaffold/y_image``: answers, manifest and parity harness, outside the pull request."""
+        return f".scaffold/{self.name}"
+
+    def owned_places(self) -> tuple[str, ...]:
+        """Files and folders that belong to this name alone, whatever the format; none of them may exist beforehand."""
+        name = self.name
+        return (
+            f"src/diffusers/models/transformers/transformer_{name}.py",
+            f"src/diffusers/pipelines/{name}",
+            f"src/diffusers/modular_pipelines/{name}",
+            f"src/diffusers/schedulers/scheduling_{name}.py",
+            f"tests/models/transformers/test_models_transformer_{name}.py",
+            f"tests/pipelines/{name}",
+            f"tests/modular_pipelines/{name}",
+            f"tests/schedulers/test_scheduler_{name}.py",
+            f"docs/source/en/api/models/{name}_transformer2d.md",
+            f"docs/source/en/api/pipelines/{name}.md",
+            f"docs/source/en/api/schedulers/{name}.md",
+            f"scripts/convert_{name}_to_diffusers.py",
+        )
+
+    def owns(self, path: str) -> bool:
+        """Whether ``path`` belongs to this model and ships in its pull request."""
+        return any(path == place or path.startswith(place + "/") for place in self.owned_places())
+
+
+def _coerced(key: str, value: Any) -> Any:
+    """YAML's types as the questions' types: ``lora: true`` and a single task given as text are understood."""
+    if key == "task":
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
+            raise BadInput(f"{flag(key)} must be a list of tasks, such as [t2i]")
+        return tuple(values)
+    if key == "line_length":
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise BadInput(f"line_length {value!r} is not a number") from None
+    if isinstance(value, bool) and key in ("lora", "single_file", "auto_pipeline"):
+        return "yes" if value else "no"
+    if key == "year":
+        return str(value)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadInput(f"{flag(key)} {value!r} must be text")
+    return value

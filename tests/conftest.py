@@ -1,0 +1,106 @@
+"""Fixtures: a real clone of diffusers, taken from DIFFUSERS_CHECKOUT, from the cache folder, or from the network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path.home() / ".cache" / "scaffold-model" / "diffusers"
+UPSTREAM = "https://github.com/huggingface/diffusers"
+
+_skipped_for_checkout: list[str] = []
+
+
+def find_clone() -> Path | None:
+    """The clone that the tests read: never written to."""
+    named = os.environ.get("DIFFUSERS_CHECKOUT")
+    if named:
+        return Path(named) if (Path(named) / ".git").exists() else None
+    if (CACHE / ".git").exists():
+        return CACHE
+    if os.environ.get("SCAFFOLD_MODEL_OFFLINE"):
+        return None
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    partial = CACHE.with_name("diffusers.partial")
+    cloned = subprocess.run(
+        ["git", "clone", "--quiet", UPSTREAM, str(partial)],
+        capture_output=True,
+        check=False,
+        timeout=1800,
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+    )
+    if cloned.returncode:
+        return None
+    partial.rename(CACHE)
+    return CACHE
+
+
+@pytest.fixture(scope="session")
+def pristine(request: pytest.FixtureRequest) -> Path:
+    """The clone of diffusers itself, for reading only."""
+    clone = find_clone()
+    if clone is None:
+        pytest.skip(f"no clone of diffusers: set DIFFUSERS_CHECKOUT, or clone {UPSTREAM} to {CACHE}")
+    return clone
+
+
+def clone_of(pristine: Path, target: Path, revision: str = "HEAD") -> Path:
+    """A throw-away clone at ``revision``; hard links make it cheap."""
+    subprocess.run(["git", "clone", "--quiet", str(pristine), str(target)], check=True)
+    if revision != "HEAD":
+        subprocess.run(["git", "-C", str(target), "checkout", "--quiet", "--detach", revision], check=True)
+    for key, value in (("user.name", "Test"), ("user.email", "test@example.com")):
+        subprocess.run(["git", "-C", str(target), "config", key, value], check=True)
+    return target
+
+
+@pytest.fixture
+def checkout(pristine: Path, tmp_path: Path) -> Iterator[Path]:
+    """A fresh clone of diffusers HEAD for one test."""
+    yield clone_of(pristine, tmp_path / "diffusers")
+
+
+def git_status(checkout: Path) -> str:
+    """What git says of a checkout, untracked and ignored files included."""
+    return subprocess.run(
+        ["git", "-C", str(checkout), "status", "--porcelain", "--untracked-files=all", "--ignored"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def run_command(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``scaffold-model ARGUMENTS`` as a user runs it: a process of its own, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "scaffold_model", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what was skipped for the want of a clone."""
+    if report.skipped and "no clone of diffusers" in str(report.longrepr):
+        _skipped_for_checkout.append(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly, in one line, how much was not proven."""
+    if _skipped_for_checkout:
+        terminalreporter.write_line(
+            f"{len(_skipped_for_checkout)} tests were skipped for want of a clone of diffusers: "
+            f"set DIFFUSERS_CHECKOUT, or clone {UPSTREAM} to ~/.cache/scaffold-model/diffusers",
+            red=True,
+            bold=True,
+        )
