@@ -249,8 +249,9 @@ def remove_created(checkout: Path, paths: list[str]) -> None:
     """Remove the files of a render that is refused, and the folders that this leaves empty."""
     for path in paths:
         target = checkout / path
-        with contextlib.suppress(FileNotFoundError):
-            target.unlink()
+        if not target.is_file():
+            continue
+        target.unlink()
         for parent in target.parents:
             if parent == checkout or any(parent.iterdir()):
                 break

@@ -156,7 +156,7 @@ def _ruff(python: str | None, root: Path) -> str:
 
 def _prover(plan: Plan) -> Any:
     """After an apply: read the registries again and prove that every entry stands in them exactly once."""
-    from .registration import prove
+    from .proof import prove
 
     return lambda snapshot: prove(snapshot, plan.entries)
 
@@ -283,6 +283,59 @@ def todo(name: str, checkout: Path | None, as_json: bool) -> None:
     for one in places:
         click.echo(f"{one.path}:{one.line}: {one.text}")
     click.echo(f"{len(places)} place{'' if len(places) == 1 else 's'} to port", err=True)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Also replace repositories of these names that were downloaded.")
+@click.option(
+    "--generate",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE.png",
+    help="Run the tiny pipeline as well and save its image.",
+)
+@_python_option
+@_checkout_option
+@_json_option
+def tiny(
+    name: str, force: bool, generate: Path | None, python: str | None, checkout: Path | None, as_json: bool
+) -> None:
+    """Build the tiny repositories that the tests load, into the local Hub cache."""
+    from .checkout import find_checkout
+    from .pythons import find_python
+    from .report import print_json
+    from .scaffold import read_spec
+    from .snapshot import Snapshot
+    from .tiny import build
+    from .tiny import generate as run_pipeline
+
+    root = find_checkout(checkout or Path.cwd())
+    spec = read_spec(Snapshot(root), name)
+    interpreter = find_python(python, root)
+    built = build(root, spec, interpreter, _progress, force=force)
+    picture = run_pipeline(root, spec, interpreter, generate, _progress) if generate else None
+    if as_json:
+        print_json(
+            {
+                "repositories": [
+                    {"id": one.repo, "folder": str(one.folder), "status": one.status} for one in built.placed
+                ],
+                "publish": built.publish,
+                "picture": str(picture.path) if picture else None,
+                "notices": list(built.notices),
+            }
+        )
+        return
+    for notice in built.notices:
+        click.echo(f"notice: {notice}")
+    click.echo(f"Publish it before the pull request, so that upstream CI finds it:\n  {built.publish}")
+    if picture:
+        click.echo(f"{picture.path}: {picture.width}x{picture.height} pixels, {picture.colours} colours")
+
+
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def main() -> NoReturn:

@@ -151,9 +151,9 @@ def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, reg
         from .registration import register
 
         also = ("auto_pipeline",) if spec.auto_pipeline == "yes" else ()
-        names = {*spec.new_classes}
-        registered = register(snapshot.overlaid(plan.overlay()), also=also, only=names)
-        plan = merge_plans(plan, registered)
+        registered = register(snapshot.overlaid(plan.overlay()), also=also, only={*spec.new_classes})
+        # Notices are about classes whose place can not be told from the code; those of a scaffold are known.
+        plan = merge_plans(plan, replace(registered, notices=()))
     return replace(plan, next_steps=next_steps(spec, registered=register_too))
 
 

@@ -40,6 +40,9 @@ UNSUPPORTED: dict[tuple[str, str], str] = {
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+#: Spelled out, since the Python that runs us need not be the newest that will import the model.
+_SOFT_KEYWORDS = ("case", "match", "type")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 #: What a free-text answer must look like, and how to say so.
@@ -123,7 +126,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         self._check_pattern("name", self.name)
-        if keyword.iskeyword(self.name) or keyword.issoftkeyword(self.name):
+        if keyword.iskeyword(self.name) or self.name in _SOFT_KEYWORDS:
             raise BadInput(f"--name {self.name} is a Python keyword; choose another name")
         # The dataclass is frozen, so that derived defaults go past its own __setattr__.
         for question, default in (

@@ -1,0 +1,42 @@
+"""Lines and spans of a text. Lines are counted as ``ast`` counts them, from 1, and end with a line feed only."""
+
+from __future__ import annotations
+
+
+def line_count(source: str) -> int:
+    """The number of lines, a last line without an end included."""
+    return source.count("\n") + (not source.endswith("\n") and bool(source))
+
+
+def insert_before(source: str, line: int, addition: str) -> str:
+    """Put whole lines before line ``line``; one past the last line appends.
+
+    A text without a final line end keeps that state.
+    """
+    lines = source.split("\n")
+    rows = addition.removesuffix("\n").split("\n")
+    return "\n".join([*lines[: line - 1], *rows, *lines[line - 1 :]])
+
+
+def remove_lines(source: str, first: int, last: int) -> str:
+    """Take the lines from ``first`` to ``last`` out."""
+    lines = source.split("\n")
+    return "\n".join([*lines[: first - 1], *lines[last:]])
+
+
+def replace_lines(source: str, first: int, last: int, replacement: str) -> str:
+    """Put ``replacement`` in the place of the lines from ``first`` to ``last``."""
+    lines = source.split("\n")
+    rows = replacement.removesuffix("\n").split("\n")
+    return "\n".join([*lines[: first - 1], *rows, *lines[last:]])
+
+
+def get_lines(source: str, first: int, last: int) -> str:
+    """The lines from ``first`` to ``last``, without the last line end."""
+    return "\n".join(source.split("\n")[first - 1 : last])
+
+
+def indent_of(source: str, line: int) -> str:
+    """The white space that line ``line`` starts with."""
+    text = get_lines(source, line, line)
+    return text[: len(text) - len(text.lstrip())]

@@ -1,0 +1,119 @@
+"""A table of contents in YAML, read and edited as text.
+
+An item is ``- local: page`` with ``title: ...``, or ``- sections:`` with its items and a title. Lines are counted from 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .text import insert_before, line_count, remove_lines
+
+_LINE = re.compile(r"^(?P<indent> *)(?P<dash>- +)?(?P<key>[A-Za-z_]+):(?: +(?P<value>.*?))?\s*$")
+_PLAIN = re.compile(r"^[A-Za-z0-9][^:#]*$")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item: a page, or a section (then ``local`` is empty).
+
+    Attributes:
+        local: The page.
+        title: Its title.
+        section: Titles of the sections that it is in, outermost first.
+        first: The line of its dash.
+        last: Its last line.
+        indent: The column of its dash.
+    """
+
+    local: str
+    title: str
+    section: tuple[str, ...]
+    first: int
+    last: int
+    indent: int
+
+
+@dataclass
+class _Open:
+    first: int
+    indent: int
+    parent: _Open | None
+    local: str = ""
+    title: str = ""
+    last: int = 0
+
+
+@lru_cache(maxsize=16)
+def items(source: str) -> tuple[Item, ...]:
+    """All items in source order, sections after what they hold."""
+    done: list[_Open] = []
+    stack: list[_Open] = []
+    for number, text in enumerate(source.split("\n"), 1):
+        match = _LINE.match(text)
+        if match is None:
+            continue
+        indent = len(match["indent"])
+        if match["dash"]:
+            while stack and stack[-1].indent >= indent:
+                done.append(stack.pop())
+            stack.append(_Open(number, indent, stack[-1] if stack else None))
+            indent += len(match["dash"])
+        else:
+            while stack and stack[-1].indent >= indent:
+                done.append(stack.pop())
+        if not stack:
+            continue
+        # A title behind the items of a section stands in the column of ``sections``: its item is open again.
+        current = stack[-1]
+        if match["key"] == "local":
+            current.local = _unquoted(match["value"] or "")
+        elif match["key"] == "title":
+            current.title = _unquoted(match["value"] or "")
+        for opened in stack:
+            opened.last = number
+    done.extend(reversed(stack))
+    return tuple(
+        Item(item.local, item.title, _section(item.parent), item.first, item.last, item.indent)
+        for item in sorted(done, key=lambda item: item.first)
+    )
+
+
+def insert(source: str, siblings: Sequence[Item], index: int, local: str, title: str) -> str:
+    """Insert a page as item ``index`` among ``siblings``, the items of one section."""
+    indent = " " * siblings[0].indent
+    text = f"{indent}- local: {local}\n{indent}  title: {_quoted(title)}\n"
+    line = siblings[index].first if index == 0 else siblings[index - 1].last + 1
+    if line > line_count(source) and not source.endswith("\n"):
+        return f"{source}\n{text.removesuffix(chr(10))}"
+    return insert_before(source, line, text)
+
+
+def remove(source: str, local: str) -> str:
+    """Take the item of a page out."""
+    for item in items(source):
+        if item.local == local:
+            return remove_lines(source, item.first, item.last)
+    return source
+
+
+def _section(item: _Open | None) -> tuple[str, ...]:
+    return () if item is None else (*_section(item.parent), item.title)
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value
+
+
+def _quoted(title: str) -> str:
+    """The title as a YAML scalar: plain where YAML reads it back as the same string."""
+    special = title.lower() in {"true", "false", "yes", "no", "on", "off", "null"} or title[:1].isdigit()
+    if _PLAIN.match(title) and not title.endswith(" ") and not special:
+        return title
+    escaped = title.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,270 @@
+"""What is on disk and must be registered, found by a line scan for ``class`` statements.
+
+The rules are shapes that nearly all of diffusers' own pull requests follow: descendants of ModelMixin in ``models/``, of
+DiffusionPipeline in ``pipelines/``, of SchedulerMixin in ``schedulers/``, of ModularPipeline with the blocks that they
+name, and LoRA mixins. What no rule decides is exported when a test or a docs page takes it from the library's root.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .plan import Export, Kind
+from .registries import blocks, lazy_init
+from .registries.base import ROOT, Page
+from .registries.pages import find_pages
+from .snapshot import Snapshot
+
+TORCH = ("torch",)
+TORCH_AND_TRANSFORMERS = ("torch", "transformers")
+LORA = f"{ROOT}/loaders/lora_pipeline.py"
+# The mixin that makes a class an export, for the folder that it must lie in.
+RULES: tuple[tuple[str, str, Kind, tuple[str, ...]], ...] = (
+    ("models", "ModelMixin", "model", TORCH),
+    ("schedulers", "SchedulerMixin", "scheduler", TORCH),
+    ("pipelines", "DiffusionPipeline", "pipeline", TORCH_AND_TRANSFORMERS),
+    ("modular_pipelines", "ModularPipeline", "modular pipeline", TORCH_AND_TRANSFORMERS),
+)
+_CLASS = re.compile(r"^class (\w+)(?:\(([^)]*)\))?:", re.MULTILINE)
+_FROM_ROOT = re.compile(r"\bfrom diffusers import (?:\(([^)]*)\)|([^\n(]*))")
+_AUTODOC = re.compile(r"^\[\[autodoc\]\] (\w+)\s*$", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class ClassSite:
+    """A ``class`` statement: where it stands and what it inherits from."""
+
+    name: str
+    path: str
+    bases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found.
+
+    Attributes:
+        exports: What must be registered at the root and on the way there.
+        components: Models that only their own pipeline package lists, since loading a pipeline looks for them there.
+        pages: Docs pages that belong in the table of contents.
+        registered: Names that the root (for a LoRA mixin: the loaders) exports already, in either half.
+        notices: What could not be decided, with the reason.
+    """
+
+    exports: tuple[Export, ...]
+    components: tuple[Export, ...]
+    pages: tuple[Page, ...]
+    registered: frozenset[str]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass
+class Scanner:
+    """The classes of a checkout and what can be said of them."""
+
+    snapshot: Snapshot
+    sites: dict[str, list[ClassSite]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for area, *_ in RULES:
+            for path in self.snapshot.walk(f"{ROOT}/{area}"):
+                self._scan(path)
+        self._scan(LORA)
+        self._scan(f"{ROOT}/loaders/lora_base.py")
+
+    def _scan(self, path: str) -> None:
+        for match in _CLASS.finditer(self.snapshot.read(path) or ""):
+            bases = tuple(
+                base.strip().rsplit(".", 1)[-1] for base in (match[2] or "").split(",") if base.strip() and "=" not in base
+            )
+            self.sites.setdefault(match[1], []).append(ClassSite(match[1], path, bases))
+
+    def ancestors(self, name: str) -> frozenset[str]:
+        """All classes that ``name`` inherits from, across files."""
+        if name not in self._ancestors:
+            self._ancestors[name] = frozenset()  # An impossible cycle of bases must not hang the scan.
+            bases = {base for site in self.sites.get(name, ()) for base in site.bases}
+            self._ancestors[name] = frozenset(bases.union(*(self.ancestors(base) for base in bases)))
+        return self._ancestors[name]
+
+    @cached_property
+    def _ancestors(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def root(self) -> dict[str, tuple[str, ...]]:
+        """What the root init exports in either half, with the backend group."""
+        source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
+        return {
+            item.object: lazy_init.guard_of(source, item.backends)
+            for half in ("structure", "types")
+            for item in lazy_init.listed(source, half)
+        }
+
+    def listed_in(self, path: str) -> set[str]:
+        """What an init module lists in either half."""
+        source = self.snapshot.read(path)
+        if source is None:
+            return set()
+        return {item.object for half in ("structure", "types") for item in lazy_init.listed(source, half)}
+
+
+def discover(snapshot: Snapshot) -> Discovery:
+    """Everything that must be registered, registered or not."""
+    scanner = Scanner(snapshot)
+    exports = [*_by_rule(scanner), *_lora_mixins(scanner)]
+    exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
+    components = sorted(_components(scanner))
+    new = [export for export in exports if export.name not in scanner.root]
+    fresh = {_package(export.path) for export in [*new, *components]} - {""}
+    more, notices = _undecided(scanner, {export.name for export in exports}, fresh)
+    paths = {site.name: site.path for sites in scanner.sites.values() for site in sites}
+    return Discovery(
+        exports=tuple(sorted({*exports, *more})),
+        components=tuple(components),
+        pages=tuple(find_pages(snapshot, paths)),
+        registered=frozenset(scanner.root) | frozenset(scanner.listed_in(f"{ROOT}/loaders/__init__.py")),
+        notices=tuple(notices),
+    )
+
+
+def _by_rule(scanner: Scanner) -> Iterator[Export]:
+    for area, mixin, kind, backends in RULES:
+        inner = scanner.listed_in(f"{ROOT}/{area}/__init__.py") if area in ("models", "schedulers") else set()
+        asked: set[str] | None = None
+        for sites in scanner.sites.values():
+            for site in sites:
+                if not site.path.startswith(f"{ROOT}/{area}/") or mixin not in scanner.ancestors(site.name):
+                    continue
+                if not _is_public(site, mixin, scanner):
+                    continue
+                if site.name in inner and site.name not in scanner.root:
+                    # Listed in its folder and not above: on purpose, unless something takes it from the root.
+                    asked = asked if asked is not None else _asked_of_root(scanner.snapshot, (area,))
+                    if site.name not in asked:
+                        continue
+                yield Export(site.name, site.path, kind, _group(scanner, site, kind, backends))
+
+
+def _is_public(site: ClassSite, mixin: str, scanner: Scanner) -> bool:
+    """Not private, no mixin to inherit from, and not part of the module that defines the base class itself."""
+    base = any(other.path == site.path for other in scanner.sites.get(mixin, ()))
+    return not site.name.startswith("_") and not site.name.endswith("Mixin") and not base
+
+
+def _group(scanner: Scanner, site: ClassSite, kind: Kind, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The backend group: that of the root where it is exported already, else by rule."""
+    known = scanner.root.get(site.name)
+    if known:
+        return known
+    if kind == "scheduler" and _needs_torchsde(scanner, site.path, set()):
+        return ("torch", "torchsde")
+    return default
+
+
+def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
+    """Whether a scheduler's module imports torchsde, itself or through its neighbours."""
+    if path in seen:
+        return False
+    seen.add(path)
+    source = scanner.snapshot.read(path) or ""
+    if re.search(r"^(?:import|from) torchsde\b", source, re.MULTILINE):
+        return True
+    folder = path.rsplit("/", 1)[0]
+    neighbours = re.findall(r"^from \.(\w+) import", source, re.MULTILINE)
+    return any(_needs_torchsde(scanner, f"{folder}/{name}.py", seen) for name in neighbours)
+
+
+def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
+    for sites in scanner.sites.values():
+        for site in sites:
+            if site.path == LORA and "LoraBaseMixin" in scanner.ancestors(site.name) and site.name[0] != "_":
+                yield Export(site.name, site.path, "LoRA mixin", TORCH_AND_TRANSFORMERS)
+
+
+def _blocks(scanner: Scanner, pipelines: Iterable[Export]) -> Iterator[Export]:
+    """The blocks that a modular pipeline names, and all ``*AutoBlocks`` beside a modular pipeline."""
+    packages: dict[str, set[str]] = {}
+    for pipeline in pipelines:
+        named = packages.setdefault(_package(pipeline.path), set())
+        if pipeline.name not in scanner.root or pipeline.name.removesuffix("ModularPipeline") == pipeline.name:
+            named.add(blocks.default_blocks(pipeline, scanner.snapshot) or "")
+    for sites in scanner.sites.values():
+        for site in sites:
+            package = _package(site.path)
+            if package not in packages or not site.path.startswith(f"{ROOT}/modular_pipelines/"):
+                continue
+            if site.name in packages[package] or site.name.endswith("AutoBlocks") or site.name in scanner.root:
+                kind: Kind = "blocks"
+                if "ModularPipelineBlocks" in scanner.ancestors(site.name) or site.name in packages[package]:
+                    yield Export(site.name, site.path, kind, _group(scanner, site, kind, TORCH_AND_TRANSFORMERS))
+
+
+def _components(scanner: Scanner) -> Iterator[Export]:
+    """Models inside a pipeline package that a pipeline there takes as a component."""
+    for sites in scanner.sites.values():
+        for site in sites:
+            if not site.path.startswith(f"{ROOT}/pipelines/") or "ModelMixin" not in scanner.ancestors(site.name):
+                continue
+            folder = site.path.rsplit("/", 1)[0]
+            listed = f'"{site.name}"' in (scanner.snapshot.read(f"{folder}/__init__.py") or "")
+            if not listed and _is_component(scanner.snapshot, folder, site.name):
+                yield Export(site.name, site.path, "model", TORCH_AND_TRANSFORMERS)
+
+
+def _is_component(snapshot: Snapshot, folder: str, name: str) -> bool:
+    parameter = re.compile(rf"^ +\w+: (?:Optional\[)?{name}\b", re.MULTILINE)
+    return any(
+        parameter.search(snapshot.read(f"{folder}/{file}") or "")
+        for file in snapshot.files(folder)
+        if file.startswith("pipeline_") and file.endswith(".py")
+    )
+
+
+def _undecided(scanner: Scanner, decided: set[str], fresh: set[str]) -> tuple[list[Export], list[str]]:
+    """Of the packages with something new: what the root is asked for, and notices for what nothing decides."""
+    exports: list[Export] = []
+    notices: list[str] = []
+    asked = _asked_of_root(scanner.snapshot, ("pipelines",)) if any("/pipelines/" in path for path in fresh) else set()
+    for sites in scanner.sites.values():
+        for site in sites:
+            if _package(site.path) not in fresh or not site.path.startswith(f"{ROOT}/pipelines/"):
+                continue
+            if site.name in decided or site.name in scanner.root or site.name.startswith("_"):
+                continue
+            model = "ModelMixin" in scanner.ancestors(site.name)
+            if site.name in asked:
+                exports.append(Export(site.name, site.path, "model" if model else "pipeline", TORCH_AND_TRANSFORMERS))
+            elif model:
+                notices.append(
+                    f"{site.path}: {site.name} is a ModelMixin inside pipelines/, exported at the root in half of "
+                    f"the cases; take it from `diffusers` in a test or docs page to have it registered"
+                )
+            elif site.name.endswith("Output"):
+                notices.append(
+                    f"{site.path}: {site.name} is an output class, seldom exported at the root; "
+                    f"take it from `diffusers` in a test or docs page to have it registered"
+                )
+    return exports, notices
+
+
+def _asked_of_root(snapshot: Snapshot, areas: tuple[str, ...]) -> set[str]:
+    """Names that tests import from the root of the library, or that docs pages document by their bare name."""
+    names: set[str] = set()
+    for area in areas:
+        for path in snapshot.walk(f"tests/{area}"):
+            for match in _FROM_ROOT.finditer(snapshot.read(path) or ""):
+                names.update(_WORD.findall(match[1] or match[2]))
+        for path in snapshot.walk(f"docs/source/en/api/{area}", ".md"):
+            names.update(_AUTODOC.findall(snapshot.read(path) or ""))
+    return names
+
+
+def _package(path: str) -> str:
+    """The folder that holds a module, when that is a package below an area."""
+    folder = path.rsplit("/", 1)[0]
+    return folder if folder.count("/") > 2 else ""

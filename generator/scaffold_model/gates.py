@@ -1,0 +1,306 @@
+"""The checkout's own gates, as data: what each one runs, what it needs, and whether an untouched tree may be red too.
+
+A gate is run on a root folder, which is the checkout or, for a baseline, an untouched worktree of it. None of them
+changes that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from .pythons import find_tool, subprocess_env
+from .snapshot import Snapshot
+from .spec import ModelSpec
+from .tiny import PACKAGES
+
+#: A gate that takes longer hangs.
+TIMEOUT = 1800
+
+#: The package that installs a console script.
+TOOLS = {"ruff": "ruff", "doc-builder": "hf-doc-builder"}
+
+#: What the generated tests import, with the package that installs it.
+TEST_PACKAGES = {
+    **PACKAGES,
+    "pytest": "pytest",
+    "parameterized": "parameterized",
+    "packaging": "packaging",
+    "accelerate": "accelerate",
+    "peft": "peft",
+}
+
+_IMPORT = """
+import sys
+import diffusers
+bad = 0
+for name in sys.argv[1:]:
+    try:
+        found = getattr(diffusers, name)
+    except Exception as error:
+        print(f"{name}: {type(error).__name__}: {error}")
+        bad = 1
+        continue
+    if found.__module__.startswith("diffusers.utils.dummy_"):
+        print(f"{name}: is the dummy object of {found.__module__}, not the class")
+        bad = 1
+sys.exit(bad)
+"""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The tests of one file, from pytest's own report."""
+
+    passed: int
+    skipped: int
+    failed: int
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.skipped} skipped, {self.failed} failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of a gate gave: green or red, what it printed, and its tests if it has any."""
+
+    green: bool
+    output: str
+    counts: Counts | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check.
+
+    Attributes:
+        name: What the table calls it.
+        run: Runs it on a root folder.
+        needs: Files of the checkout without which there is no such gate.
+        tools: Console scripts that it calls.
+        modules: Modules that it imports.
+        baseline: Whether an untouched tree has this gate too, so that a red one is compared with it.
+    """
+
+    name: str
+    run: Callable[[Path], Outcome]
+    needs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    baseline: bool = True
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How a command is run: by which Python, with which cache of tiny repositories."""
+
+    python: str
+    cache: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, root: Path, command: Sequence[str], **env: str) -> Outcome:
+        """Run one command in ``root``; its output is what it printed, errors included."""
+        threads = str(max(1, (os.cpu_count() or 2) // 2))
+        extra = {
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_CACHE": str(self.cache),
+            # Two gates run side by side.
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+            **self.env,
+            **env,
+        }
+        try:
+            done = subprocess.run(
+                list(command),
+                cwd=root,
+                env=subprocess_env(self.python, root, extra),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            printed = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""
+            return Outcome(False, f"{printed}\nstopped after {TIMEOUT} seconds")
+        return Outcome(done.returncode == 0, done.stdout)
+
+
+def all_gates(
+    snapshot: Snapshot, spec: ModelSpec, runner: Runner, classes: Sequence[str] | None = None
+) -> tuple[Gate, ...]:
+    """Every gate, in the order of the table.
+
+    Args:
+        snapshot: The checkout, of which only the layout is looked at.
+        spec: The model.
+        runner: Runs commands.
+        classes: The model's public classes; those that the answers name by default.
+    """
+    return (
+        *_quality_gates(snapshot, runner),
+        *_script_gates(runner),
+        _docstring_gate(spec, runner),
+        _deps_table_gate(runner),
+        *_import_gates(spec.public_classes if classes is None else classes, runner),
+        _stub_gate(spec),
+        *(_pytest_gate(path, runner) for path in _tests(snapshot, spec)),
+    )
+
+
+def _quality_gates(snapshot: Snapshot, runner: Runner) -> tuple[Gate, ...]:
+    """The parts of ``make quality``, one by one, so that the table says which one is red."""
+    makefile = snapshot.read("Makefile") or ""
+    listed = re.search(r"^check_dirs\s*:?=\s*(.+)$", makefile, re.MULTILINE)
+    folders = [*(listed.group(1).split() if listed else ["src"]), "setup.py"]
+
+    def ruff(*arguments: str) -> Callable[[Path], Outcome]:
+        # Without its cache, which it would leave behind in the folder that it looks at.
+        command = [find_tool(runner.python, "ruff") or "ruff", *arguments, "--no-cache", *folders]
+        return lambda root: runner(
+            root, [*command[: -len(folders)], *(one for one in folders if (root / one).exists())]
+        )
+
+    def style(root: Path) -> Outcome:
+        tool = find_tool(runner.python, "doc-builder") or "doc-builder"
+        return runner(root, [tool, "style", "src/diffusers", "docs/source", "--max_len", "119", "--check_only"])
+
+    needs = ("Makefile", "pyproject.toml")
+    return (
+        Gate("ruff check", ruff("check", "--output-format=concise"), needs, ("ruff",)),
+        Gate("ruff format", ruff("format", "--check"), needs, ("ruff",)),
+        Gate("doc-builder style", style, needs, ("doc-builder",)),
+    )
+
+
+def _script_gates(runner: Runner) -> tuple[Gate, ...]:
+    """The scripts in ``utils/``; each one only looks, as it is called here."""
+    light = tuple(module for module in PACKAGES if module not in ("torch", "transformers"))
+
+    def script(name: str, *arguments: str, tools: tuple[str, ...] = (), modules: tuple[str, ...] = ()) -> Gate:
+        path = f"utils/{name}.py"
+        return Gate(name, lambda root: runner(root, [runner.python, path, *arguments]), (path,), tools, modules)
+
+    return (
+        script("check_doc_toc", modules=("yaml",)),
+        script("check_ai", modules=light),
+        script("check_copies", tools=("ruff",)),
+        script("check_dummies"),
+        script("check_support_list"),
+        script("check_forward_call_docstrings"),
+        script("custom_init_isort", "--check_only"),
+    )
+
+
+def _docstring_gate(spec: ModelSpec, runner: Runner) -> Gate:
+    """Only on the model's own folder: the whole tree needs packages that few have."""
+    script = "utils/modular_auto_docstring.py"
+    folder = f"src/diffusers/modular_pipelines/{spec.name}"
+    return Gate(
+        "modular_auto_docstring",
+        lambda root: runner(root, [runner.python, script, folder]),
+        (script, f"{folder}/__init__.py"),
+        ("ruff", "doc-builder"),
+        tuple(PACKAGES),
+        baseline=False,
+    )
+
+
+def _deps_table_gate(runner: Runner) -> Gate:
+    """``make deps_table_check_updated`` in a copy of the three files concerned: the target itself rewrites the table, and
+    leaves a file behind when it fails."""
+    table = "src/diffusers/dependency_versions_table.py"
+
+    def run(root: Path) -> Outcome:
+        with tempfile.TemporaryDirectory(prefix="scaffold-model-deps-") as folder:
+            copy = Path(folder)
+            (copy / "src/diffusers").mkdir(parents=True)
+            for path in ("setup.py", "README.md", table):
+                if (root / path).is_file():
+                    shutil.copyfile(root / path, copy / path)
+            before = (copy / table).read_bytes()
+            done = runner(copy, [runner.python, "setup.py", "deps_table_update"])
+            if not done.green:
+                return done
+            if (copy / table).read_bytes() != before:
+                return Outcome(False, f"{table} is outdated; run `make deps_table_update` and commit the change")
+            return done
+
+    return Gate("deps_table_check_updated", run, ("Makefile", "setup.py", table), modules=("setuptools",))
+
+
+def _import_gates(classes: Sequence[str], runner: Runner) -> tuple[Gate, ...]:
+    """Each public class from the root, lazily (which sees a missing structure entry) and eagerly (the other half)."""
+
+    def imports(**env: str) -> Callable[[Path], Outcome]:
+        return lambda root: runner(root, [runner.python, "-c", _IMPORT, *classes], **env)
+
+    lazy, eager = imports(DIFFUSERS_SLOW_IMPORT="0"), imports(DIFFUSERS_SLOW_IMPORT="1")
+    modules = tuple(PACKAGES)
+    return (
+        Gate("import, lazy", lazy, modules=modules, baseline=False),
+        Gate("import, DIFFUSERS_SLOW_IMPORT=1", eager, modules=modules, baseline=False),
+    )
+
+
+def _stub_gate(spec: ModelSpec) -> Gate:
+    def run(root: Path) -> Outcome:
+        from .copied import unfilled
+
+        snapshot = Snapshot(root)
+        stubs = [
+            f"{path}:{line}: the `# Copied from` stub of {name} is not filled; run `scaffold-model complete {spec.name}`"
+            for path in model_files(snapshot, spec)
+            for line, name in unfilled(snapshot.read(path) or "", path)
+        ]
+        return Outcome(not stubs, "\n".join(stubs))
+
+    return Gate("no unfilled # Copied from", run, baseline=False)
+
+
+def model_files(snapshot: Snapshot, spec: ModelSpec, below: str = "") -> list[str]:
+    """The model's own Python files that exist, by path."""
+    found: list[str] = []
+    for place in spec.owned_places():
+        if place.startswith(below):
+            single = place.endswith(".py") and snapshot.exists(place)
+            found += [place] if single else snapshot.walk(place)
+    return found
+
+
+def _tests(snapshot: Snapshot, spec: ModelSpec) -> list[str]:
+    return [path for path in model_files(snapshot, spec, "tests/") if path.rpartition("/")[2].startswith("test_")]
+
+
+def _pytest_gate(path: str, runner: Runner) -> Gate:
+    def run(root: Path) -> Outcome:
+        with tempfile.TemporaryDirectory(prefix="scaffold-model-pytest-") as folder:
+            report = Path(folder, "report.xml")
+            # Without its cache, which it would leave behind in the checkout.
+            arguments = ["-m", "pytest", path, "-q", "-rfE", "-p", "no:cacheprovider", f"--junitxml={report}"]
+            done = runner(root, [runner.python, *arguments])
+            counts = read_counts(report.read_text(encoding="utf-8")) if report.is_file() else None
+            green = done.green and counts is not None and counts.failed == 0
+            return Outcome(green, done.output, counts)
+
+    return Gate(path, run, (path,), modules=tuple(TEST_PACKAGES), baseline=False)
+
+
+def read_counts(report: str) -> Counts:
+    """The sums of a JUnit report; an error while collecting or setting up counts as a failure."""
+    suites = list(ElementTree.fromstring(report).iter("testsuite"))
+
+    def total(name: str) -> int:
+        return sum(int(suite.get(name, "0")) for suite in suites)
+
+    failed, skipped = total("failures") + total("errors"), total("skipped")
+    return Counts(max(0, total("tests") - failed - skipped), skipped, failed)

@@ -1,0 +1,196 @@
+"""The LoRA mixin of a new model, as ``--lora`` adds it to modules that exist already.
+
+The class line, the docstring and the headers are written here; which methods a transformer-only mixin has, from where
+their bodies are copied and how they are decorated is read from the mixins of that shape in the checkout.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+
+from .copied import fill
+from .copied.headers import HEADER, Header
+from .copied.source import Missing, Module, Source, find, module_of
+from .errors import AnchorNotFound, CopySourceError
+from .plan import Edit
+from .snapshot import Snapshot
+
+LORA_PIPELINE = "src/diffusers/loaders/lora_pipeline.py"
+PEFT = "src/diffusers/loaders/peft.py"
+_SCALES = "_SET_ADAPTER_SCALE_FN_MAPPING"
+_MODEL = re.compile(r"^with\s+(\w*Transformer\w*Model)->\w*Transformer\w*Model$")
+
+
+def add_lora_mixin(snapshot: Snapshot, class_prefix: str, title: str) -> list[Edit]:
+    """The edits that give the checkout ``{class_prefix}LoraLoaderMixin``; none where it has all of it.
+
+    Args:
+        snapshot: The checkout.
+        class_prefix: ``Foo`` for ``FooTransformer2DModel``.
+        title: How prose calls the model.
+
+    Raises:
+        AnchorNotFound: A statement that must be extended is missing.
+        CopySourceError: No mixin of this checkout has the shape that is needed.
+        BrokenFile: A file does not parse.
+    """
+    edits = []
+    for path, add in ((LORA_PIPELINE, _with_mixin), (PEFT, _with_scale)):
+        before = snapshot.read(path)
+        if before is None:
+            raise AnchorNotFound(path, "the file")
+        after = add(before, snapshot, class_prefix, title)
+        if after != before:
+            edits.append(Edit(path, before, after))
+    return edits
+
+
+def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, title: str) -> str:
+    # The module has thousands of lines, so the common case of a second run does not parse it.
+    if re.search(rf"^class {class_prefix}LoraLoaderMixin\b", text, re.MULTILINE):
+        return text
+    module = module_of(LORA_PIPELINE, text)
+    mixins = [
+        node
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "LoraBaseMixin" for base in node.bases)
+    ]
+    if not mixins:
+        raise AnchorNotFound(LORA_PIPELINE, "a class that derives from LoraBaseMixin")
+    if "TRANSFORMER_NAME" not in module.bindings:
+        raise AnchorNotFound(LORA_PIPELINE, "TRANSFORMER_NAME")
+    stubs = _compose(module, mixins, snapshot, class_prefix, title)
+    filled = fill(stubs, LORA_PIPELINE, snapshot, own=(), bound=module.bindings)
+    # Behind the last mixin, which is before the deprecated classes that some checkouts keep at the end.
+    end = mixins[-1].end_lineno or 0
+    lines = text.splitlines(keepends=True)
+    newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
+    if not lines[end - 1].endswith("\n"):
+        lines[end - 1] += newline
+    addition = f"\n\n{filled}".replace("\n", newline)
+    return "".join([*lines[:end], addition, *lines[end:]])
+
+
+def _compose(module: Module, mixins: list[ast.ClassDef], snapshot: Snapshot, class_prefix: str, title: str) -> str:
+    """The class with headers and stubs."""
+    model = f"{class_prefix}Transformer2DModel"
+    prose = f"Load LoRA layers into [`{model}`]. Specific to the {title} pipelines."
+    indent = "    "
+    wrapped = textwrap.fill(
+        prose, 119, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    parts = [
+        f"class {class_prefix}LoraLoaderMixin(LoraBaseMixin):\n"
+        f'{indent}r"""\n{wrapped}\n{indent}"""\n\n'
+        f'{indent}_lora_loadable_modules = ["transformer"]\n'
+        f"{indent}transformer_name = TRANSFORMER_NAME\n"
+    ]
+    shaped = [node for node in mixins if _is_transformer_only(node)]
+    for name in _usual_methods(shaped):
+        header, source = _choose(name, module, shaped, snapshot, model)
+        decorators = "".join(f"{indent}@{ast.unparse(each)}\n" for each in source.node.decorator_list)
+        parts.append(f"{decorators}{header.comment(indent)}\n{indent}def {name}(): ...\n")
+    return "\n".join(parts)
+
+
+def _is_transformer_only(node: ast.ClassDef) -> bool:
+    return any(
+        isinstance(statement, ast.Assign) and ast.unparse(statement) == "_lora_loadable_modules = ['transformer']"
+        for statement in node.body
+    )
+
+
+def _methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    return {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
+
+
+def _usual_methods(shaped: list[ast.ClassDef]) -> list[str]:
+    """What more than half of the mixins of this shape define, in the order of the youngest that has all of it."""
+    counted = Counter(name for node in shaped for name in _methods(node))
+    usual = {name for name, count in counted.items() if 2 * count > len(shaped)}
+    for node in reversed(shaped):
+        names = [name for name in _methods(node) if name in usual]
+        if len(names) == len(usual) > 0:
+            return names
+    raise CopySourceError(
+        "no mixin for a lone transformer was found to copy from",
+        path=LORA_PIPELINE,
+        hint="run without --lora, and write the mixin by hand",
+    )
+
+
+@dataclass(frozen=True)
+class _Vote:
+    header: Header
+    source: Source
+
+
+def _choose(
+    name: str, module: Module, shaped: list[ast.ClassDef], snapshot: Snapshot, model: str
+) -> tuple[Header, Source]:
+    """The source from which most mixins of this shape copy a method; the younger one where two are level.
+
+    A source that converts foreign checkpoints serves one model only. Where no mixin copies the method, one that
+    defines it plainly is the source.
+    """
+    copied: list[_Vote] = []
+    plain: list[_Vote] = []
+    for node in shaped:
+        method = _methods(node).get(name)
+        if method is None:
+            continue
+        found = HEADER.search(module.lines[method.lineno - 2])
+        header = Header(found.group(2), found.group(3).strip()) if found else _header_of(node.name, name)
+        try:
+            vote = _Vote(header, find(header.source, snapshot))
+        except Missing:
+            continue
+        if "_convert_" not in vote.source.rest:
+            (copied if found else plain).append(vote)
+    votes = copied or plain
+    if not votes:
+        raise CopySourceError(
+            f"no mixin for a lone transformer has a {name} that could be copied",
+            path=LORA_PIPELINE,
+            hint="run without --lora, and write the mixin by hand",
+        )
+    counted = Counter(vote.header.source for vote in votes)
+    best = max(reversed(votes), key=lambda vote: counted[vote.header.source])
+    rename = _MODEL.match(best.header.renames)
+    return Header(best.header.source, f"with {rename.group(1)}->{model}" if rename else ""), best.source
+
+
+def _header_of(owner: str, method: str) -> Header:
+    return Header(f"loaders.lora_pipeline.{owner}.{method}", "")
+
+
+def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, title: str) -> str:
+    """The table of adapter scales: older checkouts look every class up in it, newer ones have a default."""
+    module = module_of(PEFT, text)
+    bound = module.bindings.get(_SCALES)
+    if bound is None:
+        return text
+    value = getattr(bound[-1].statement, "value", None)
+    if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("defaultdict"):
+        return text
+    if not isinstance(value, ast.Dict) or not value.values:
+        raise AnchorNotFound(PEFT, f"{_SCALES} as a dictionary")
+    model = f"{class_prefix}Transformer2DModel"
+    keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
+    if model in keys:
+        return text
+    lines = text.splitlines(keepends=True)
+    index = value.values[-1].end_lineno or 0
+    last = lines[index - 1]
+    # A dictionary on several lines ends every row with a comma in this code base; anything else is not understood.
+    if not last.rstrip().endswith(",") or value.end_lineno == index:
+        raise AnchorNotFound(PEFT, f"{_SCALES} with one row a line")
+    newline = "\r\n" if last.endswith("\r\n") else "\n"
+    indent = last[: len(last) - len(last.lstrip())]
+    lines.insert(index, f'{indent}"{model}": lambda model_cls, weights: weights,{newline}')
+    return "".join(lines)

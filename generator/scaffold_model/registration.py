@@ -1,0 +1,195 @@
+"""The plan that registers what is on disk: a snapshot in, a plan out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from .code.syntax import parse
+from .conventions import Conventions, detect
+from .discovery import Discovery, discover
+from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
+from .plan import Plan, PlanBuilder, Registered
+from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
+from .registries.base import ROOT, Page
+from .snapshot import Snapshot
+
+PACKAGE_REGISTRIES = ("package_structure", "package_types")
+# Read by every run, so that a broken one is refused even where nothing has to be added to it.
+CORE = (
+    f"{ROOT}/__init__.py",
+    f"{ROOT}/models/__init__.py",
+    f"{ROOT}/models/transformers/__init__.py",
+    f"{ROOT}/schedulers/__init__.py",
+    f"{ROOT}/pipelines/__init__.py",
+    f"{ROOT}/modular_pipelines/__init__.py",
+    f"{ROOT}/modular_pipelines/modular_pipeline.py",
+    f"{ROOT}/loaders/__init__.py",
+    f"{ROOT}/utils/dummy_pt_objects.py",
+    f"{ROOT}/utils/dummy_torch_and_transformers_objects.py",
+    toctree.PATH,
+)
+_MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+
+
+def register(snapshot: Snapshot, *, also: Sequence[str] = (), only: Collection[str] | None = None) -> Plan:
+    """Register everything that is on disk and is not registered.
+
+    Args:
+        snapshot: The checkout.
+        also: Names of optional registries to fill too.
+        only: Names of exports; without it all that are found.
+
+    Raises:
+        ScaffoldError: Not a checkout of diffusers, a broken registry, or one without its anchor.
+    """
+    unknown = sorted(set(also) - {registry.NAME for registry in OPTIONAL})
+    if unknown:
+        names = ", ".join(registry.NAME for registry in OPTIONAL)
+        raise BadInput(f"no optional registry is called {unknown[0]}", hint=f"choose from {names}")
+    check_registries(snapshot)
+    normal = _Normalised(snapshot)
+    conventions = detect(normal.snapshot)
+    found = discover(normal.snapshot)
+    entries = _fill(normal, conventions, found, also, only)
+    _prove(normal, entries)
+    builder = PlanBuilder()
+    for path, text in normal.edited.items():
+        builder.edit(path, snapshot.read(path) or "", normal.restored(path, text))
+    return Plan(
+        edits=builder.edits(),
+        entries=tuple(Registered(entry.registry, entry.object, entry.path) for _, entry in entries),
+        notices=(*found.notices, *_unmapped(normal.snapshot, found, only)),
+    )
+
+
+def check_registries(snapshot: Snapshot) -> None:
+    """Refuse what is no checkout of diffusers, and registries that can not be read."""
+    root = snapshot.read(CORE[0])
+    if root is None or "_import_structure" not in root or snapshot.read(CORE[1]) is None:
+        raise NotACheckout(
+            "this is no checkout of diffusers", path=CORE[0], hint="run inside one, or name it with --checkout"
+        )
+    for path in CORE:
+        text = snapshot.read(path)
+        if text is None:
+            continue
+        marker = _MARKER.search(text)
+        if marker:
+            line = text.count("\n", 0, marker.start()) + 1
+            raise BrokenFile(f"merge-conflict markers in line {line}", path=path, hint="settle the merge first")
+        if path.endswith("__init__.py") or path.endswith("modular_pipeline.py"):
+            _parsed(path, text.replace("\r\n", "\n"))
+
+
+def _parsed(path: str, text: str) -> None:
+    try:
+        parse(text)
+    except SyntaxError as error:
+        raise BrokenFile(
+            f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
+        ) from None
+
+
+class _Normalised:
+    """A snapshot whose texts have plain line feeds, with the edits so far on top.
+
+    A file with CRLF throughout gets its line ends back; one with mixed ends is edited as it is.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.original = snapshot
+        self.snapshot = _PlainSnapshot(snapshot)
+        self.edited = self.snapshot.edited
+
+    def restored(self, path: str, text: str) -> str:
+        """``text`` with the line ends that the file has on disk."""
+        return text.replace("\n", "\r\n") if _is_crlf(self.original.read(path) or "") else text
+
+
+class _PlainSnapshot(Snapshot):
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(snapshot.root, snapshot._overlay)
+        self._base = snapshot
+        self.edited: dict[str, str] = {}
+
+    def read(self, path: str) -> str | None:
+        if path in self.edited:
+            return self.edited[path]
+        text = self._base.read(path)
+        return text.replace("\r\n", "\n") if text is not None and _is_crlf(text) else text
+
+
+def _is_crlf(text: str) -> bool:
+    return "\r\n" in text and text.count("\r\n") == text.count("\n")
+
+
+def _fill(
+    normal: _Normalised, conventions: Conventions, found: Discovery, also: Sequence[str], only: Collection[str] | None
+) -> list[tuple[Registry, Entry]]:
+    """Insert what is missing, registry by registry; the overlay shows each the edits of those before it."""
+    done: list[tuple[Registry, Entry]] = []
+    # A name that the root exports in part is a matter for `check --fix`, unless it is asked for by name.
+    exports = [export for export in found.exports if only is not None or export.name not in found.registered]
+    chosen = [*REGISTRIES, *(registry for registry in OPTIONAL if registry.NAME in also)]
+    for registry in chosen:
+        subjects: list[Subject] = [*exports, *found.pages]
+        if registry.NAME in PACKAGE_REGISTRIES:
+            subjects.extend(component for component in found.components if component not in exports)
+        for subject in subjects:
+            if only is not None and not _is_wanted(subject, only):
+                continue
+            for entry in registry.entries(subject, conventions, normal.snapshot):
+                text = _source(normal.snapshot, entry)
+                if not _is_listed(registry, text, entry):
+                    normal.edited[entry.path] = registry.insert(text, entry)
+                    done.append((registry, entry))
+    return done
+
+
+def _unmapped(snapshot: Snapshot, found: Discovery, only: Collection[str] | None) -> Iterator[str]:
+    """Notices for the new modular pipelines that no key of the mapping leads to."""
+    for export in found.exports:
+        if export.kind != "modular pipeline" or export.name in found.registered:
+            continue
+        reason = modular_mapping.unmapped_reason(export, snapshot) if only is None or export.name in only else None
+        if reason:
+            yield f"{modular_mapping.PATH}: {reason}"
+
+
+def _is_wanted(subject: Subject, only: Collection[str]) -> bool:
+    if isinstance(subject, Page):
+        return subject.local in only or bool(set(subject.documents) & set(only))
+    return subject.name in only
+
+
+def _source(snapshot: Snapshot, entry: Entry) -> str:
+    text = snapshot.read(entry.path)
+    if text is None:
+        raise AnchorNotFound(entry.path, "the file")
+    return text
+
+
+def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:
+    """Whether the entry is there, asked of the parser only when the name is in the text at all."""
+    if entry.object not in text:
+        return False
+    return any(item.object == entry.object for item in _listed(registry, entry.path, text))
+
+
+def _listed(registry: Registry, path: str, text: str) -> Iterator[object]:
+    try:
+        yield from registry.listed(text)
+    except SyntaxError as error:
+        raise BrokenFile(
+            f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
+        ) from None
+
+
+def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
+    """Every edited file parses, and every entry is in it exactly once."""
+    for registry, entry in entries:
+        text = normal.edited[entry.path]
+        count = sum(item.object == entry.object for item in registry.listed(text))
+        if count != 1:
+            raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times after registering it")

@@ -1,0 +1,55 @@
+"""The registries of diffusers, one module each, and the order in which a plan applies them."""
+
+from __future__ import annotations
+
+from . import (
+    dummy_objects,
+    loaders_structure,
+    loaders_types,
+    models_package,
+    models_structure,
+    models_types,
+    modular_blocks_mapping,
+    modular_mapping,
+    modular_structure,
+    modular_types,
+    package_structure,
+    package_types,
+    pipelines_structure,
+    pipelines_types,
+    root_structure,
+    root_types,
+    schedulers_structure,
+    schedulers_types,
+    toctree,
+)
+from .base import Entry, Listed, Page, Registry, Subject, is_listed
+
+# From the inside out: a package's own init decides the order of names in the init above it, and the dummies follow the
+# root's TYPE_CHECKING half, so they come after it. The docs depend on nothing and come last.
+REGISTRIES: tuple[Registry, ...] = (
+    package_structure,
+    package_types,
+    models_package,
+    models_structure,
+    models_types,
+    schedulers_structure,
+    schedulers_types,
+    pipelines_structure,
+    pipelines_types,
+    modular_structure,
+    modular_types,
+    modular_mapping,
+    modular_blocks_mapping,
+    loaders_structure,
+    loaders_types,
+    root_structure,
+    root_types,
+    dummy_objects,
+    toctree,
+)
+
+# Registries that a pull request may leave out; ``also`` names the ones that are wanted.
+OPTIONAL: tuple[Registry, ...] = ()
+
+__all__ = ["OPTIONAL", "REGISTRIES", "Entry", "Listed", "Page", "Registry", "Subject", "is_listed", "modular_mapping", "toctree"]

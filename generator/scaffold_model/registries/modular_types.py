@@ -1,0 +1,92 @@
+"""The TYPE_CHECKING half of ``modular_pipelines/__init__.py``: imports in the order of ruff"s isort rules.
+
+Before:
+    if TYPE_CHECKING or DIFFUSERS_SLOW_IMPORT:
+        try:
+            if not is_torch_available():
+                raise OptionalDependencyNotAvailable()
+        except OptionalDependencyNotAvailable:
+            pass
+        else:
+            from .bar import BarModularPipeline
+            from .qux import QuxModularPipeline
+
+            try:
+                if not is_onnx_available():
+                    raise OptionalDependencyNotAvailable()
+            except OptionalDependencyNotAvailable:
+                pass
+            else:
+                from .onnx_utils import OnnxRuntimeModel
+
+            from .stray import StrayModularPipeline
+
+Entry: Entry("modular_types", "", "FooModularPipeline", "zoo", backends=("torch",))
+
+After:
+    if TYPE_CHECKING or DIFFUSERS_SLOW_IMPORT:
+        try:
+            if not is_torch_available():
+                raise OptionalDependencyNotAvailable()
+        except OptionalDependencyNotAvailable:
+            pass
+        else:
+            from .bar import BarModularPipeline
+            from .qux import QuxModularPipeline
+            from .zoo import FooModularPipeline
+
+            try:
+                if not is_onnx_available():
+                    raise OptionalDependencyNotAvailable()
+            except OptionalDependencyNotAvailable:
+                pass
+            else:
+                from .onnx_utils import OnnxRuntimeModel
+
+            from .stray import StrayModularPipeline
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from . import lazy_init, paths
+from .base import ROOT, Entry, Export, Listed, Subject
+
+if TYPE_CHECKING:
+    from ..conventions import Conventions
+    from ..snapshot import Snapshot
+
+NAME = "modular_types"
+PATH = f"{ROOT}/modular_pipelines/__init__.py"
+
+
+def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
+    if paths.in_area(subject, "modular_pipelines") and isinstance(subject, Export):
+        yield Entry(
+            NAME,
+            PATH,
+            subject.name,
+            paths.module_of(subject)[0],
+            backends=("torch",),
+            width=conventions.line_length,
+        )
+
+
+def listed(source: str) -> list[Listed]:
+    return lazy_init.listed(source, "types")
+
+
+def insert(source: str, entry: Entry) -> str:
+    return lazy_init.insert(
+        source,
+        entry,
+        "types",
+        name_position=lazy_init.by_import_order,
+        key_position=lazy_init.by_module_order,
+    )
+
+
+def remove(source: str, entry: Entry) -> str:
+    return lazy_init.remove(source, entry, "types")

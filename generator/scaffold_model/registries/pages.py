@@ -1,0 +1,110 @@
+"""Docs pages of models, pipelines and schedulers that the table of contents must name, with title and section."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..code import toc
+from .base import ROOT, Page
+
+if TYPE_CHECKING:
+    from ..snapshot import Snapshot
+
+DOCS = "docs/source/en"
+TOCTREE = f"{DOCS}/_toctree.yml"
+AREAS = ("models", "pipelines", "schedulers")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
+_AUTODOC = re.compile(r"^\[\[autodoc\]\] ([\w.]+)", re.MULTILINE)
+_MODALITIES = (
+    ("video", re.compile(r"\bVideoProcessor\b|\bexport_to_video\b|\bframes=")),
+    ("audio", re.compile(r"\bAudioPipelineOutput\b|\baudios=")),
+    ("text", re.compile(r"\btexts=")),
+)
+
+
+def find_pages(snapshot: Snapshot, paths: Mapping[str, str]) -> Iterator[Page]:
+    """The pages that are not in the table of contents.
+
+    Args:
+        snapshot: The checkout.
+        paths: The file of each class of the library.
+    """
+    source = snapshot.read(TOCTREE)
+    if source is None:
+        return
+    items = toc.items(source)
+    listed = {item.local for item in items}
+    for area in AREAS:
+        for path in snapshot.walk(f"{DOCS}/api/{area}", ".md"):
+            local = path.removeprefix(f"{DOCS}/").removesuffix(".md")
+            if local not in listed:
+                yield _page(snapshot, paths, items, area, local, snapshot.read(path) or "")
+
+
+def _page(
+    snapshot: Snapshot, paths: Mapping[str, str], items: tuple[toc.Item, ...], area: str, local: str, text: str
+) -> Page:
+    plain = _COMMENT.sub("", text)
+    heading = _HEADING.search(plain)
+    documents = tuple(name.rsplit(".", 1)[-1] for name in _AUTODOC.findall(plain))
+    title = _short(heading[1]) if heading else documents[0] if documents else local.rsplit("/", 1)[-1]
+    if area != "pipelines" and title not in paths and documents:
+        title = documents[0]
+    section = _section(snapshot, paths, items, area, title, documents, plain)
+    return Page(local, title, section, documents)
+
+
+def _short(heading: str) -> str:
+    """A heading without its tagline: ``Foo: Fast Painting`` is Foo; a pipeline's class name becomes words."""
+    title = heading.split(": ", 1)[0]
+    if re.fullmatch(r"\w+Pipeline", title):
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title.removesuffix("Pipeline"))
+    return title
+
+
+def _section(
+    snapshot: Snapshot,
+    paths: Mapping[str, str],
+    items: tuple[toc.Item, ...],
+    area: str,
+    title: str,
+    documents: tuple[str, ...],
+    text: str,
+) -> tuple[str, ...]:
+    """The section that holds most pages of the same kind."""
+    pages = [item for item in items if item.local.startswith(f"api/{area}/")]
+    top = min((item.section for item in pages), key=len, default=())
+    if area == "models":
+        name = title if title in paths else documents[0] if documents else ""
+        folder = paths.get(name, "").rsplit("/", 1)[0]
+        kin = Counter(
+            item.section for item in pages if paths.get(item.title, "").rsplit("/", 1)[0] == folder and folder
+        )
+        return kin.most_common(1)[0][0] if kin else top
+    if area == "pipelines":
+        wanted = modality(snapshot, paths, documents, text)
+        for section in {item.section for item in pages}:
+            if len(section) == len(top) + 1 and section[-1].lower() == wanted:
+                return section
+    return top
+
+
+def modality(snapshot: Snapshot, paths: Mapping[str, str], documents: tuple[str, ...], text: str) -> str:
+    """What the pipelines that a page documents give out: image, video, audio or text."""
+    named = [name for name in documents if name in paths] or [
+        name for name in re.findall(r"\w+Pipeline\b", text) if name in paths
+    ]
+    votes: Counter[str] = Counter()
+    for path in dict.fromkeys(paths[name] for name in named):
+        if not path.startswith((f"{ROOT}/pipelines/", f"{ROOT}/modular_pipelines/")):
+            continue
+        source = snapshot.read(path) or ""
+        if path.startswith(f"{ROOT}/modular_pipelines/"):
+            folder = path.rsplit("/", 1)[0]
+            source = "".join(snapshot.read(f"{folder}/{name}") or "" for name in snapshot.files(folder))
+        votes[next((name for name, pattern in _MODALITIES if pattern.search(source)), "image")] += 1
+    return votes.most_common(1)[0][0] if votes else "image"

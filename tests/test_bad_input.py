@@ -1,0 +1,200 @@
+"""Every bad input, through both doors: one line that says what, where and what to do, and not a byte changed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, clone_of, git_status, run_command
+
+pytestmark = pytest.mark.checkout
+
+MODELS_INIT = "src/diffusers/models/__init__.py"
+ROOT_INIT = "src/diffusers/__init__.py"
+MAPPING = "src/diffusers/modular_pipelines/modular_pipeline.py"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One bad input.
+
+    Attributes:
+        answers: Question -> answer.
+        message: What the line must hold, parts in order.
+        spoil: What is done to the checkout beforehand.
+        place: ``checkout``, or a folder that is none.
+    """
+
+    answers: dict[str, str]
+    message: tuple[str, ...]
+    spoil: Callable[[Path], None] | None = None
+    place: str = "checkout"
+    flags: tuple[str, ...] = field(default=())
+
+
+def replace(path: str, old: str, new: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        text = (root / path).read_text(encoding="utf-8")
+        assert old in text
+        (root / path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return spoil
+
+
+def write(path: str, data: bytes = b"\n") -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+
+    return spoil
+
+
+def conflict(root: Path) -> None:
+    text = (root / MODELS_INIT).read_text(encoding="utf-8")
+    line = '    _import_structure["transformers.transformer_z_image"] = ["ZImageTransformer2DModel"]\n'
+    assert line in text
+    marked = f"<<<<<<< HEAD\n{line}=======\n{line}>>>>>>> other\n"
+    (root / MODELS_INIT).write_text(text.replace(line, marked), encoding="utf-8")
+
+
+def not_utf8(root: Path) -> None:
+    path = root / MODELS_INIT
+    path.write_bytes(path.read_bytes() + b"# caf\xe9\n")
+
+
+def read_only(root: Path) -> None:
+    (root / ROOT_INIT).chmod(0o444)
+
+
+FOO = {"name": "foo"}
+IDENTIFIER = ("name", "must be a snake_case identifier")
+CASES: dict[str, Case] = {
+    "no checkout": Case(FOO, ("is not in a checkout of diffusers", "--checkout DIR"), place="empty"),
+    "another project": Case(FOO, ("is a git repository, but not one of diffusers", "--checkout DIR"), place="other"),
+    "keyword": Case({"name": "class"}, ("name", "is a Python keyword", "choose another name")),
+    "path": Case({"name": "../foo"}, IDENTIFIER),
+    "empty": Case({"name": ""}, IDENTIFIER),
+    "upper case": Case({"name": "Foo"}, IDENTIFIER),
+    "non-ASCII": Case({"name": "fóo"}, IDENTIFIER),
+    "existing model": Case({"name": "z_image"}, ("exists already", "choose another")),
+    "existing package": Case({"name": "controlnet"}, ("exists already", "choose another")),
+    "existing class": Case(
+        {**FOO, "class_prefix": "Flux"},
+        ("transformer_flux.py", "class FluxTransformer2DModel exists already (line ", "--class-prefix"),
+    ),
+    "existing test": Case(FOO, ("exists already", "choose another"), write("tests/pipelines/foo/test_pipeline_foo.py")),
+    "existing docs page": Case(FOO, ("exists already", "choose another"), write("docs/source/en/api/pipelines/foo.md")),
+    "unknown autoencoder": Case(
+        {**FOO, "vae": "AutoEncoderKL"}, ("--vae AutoEncoderKL is no class of", "did you mean", "AutoencoderKL")
+    ),
+    "unfit autoencoder": Case(
+        {**FOO, "vae": "AutoencoderKLWan"},
+        ("autoencoder_kl_wan.py", "--vae AutoencoderKLWan is not supported yet", "leave --vae out"),
+    ),
+    "unknown scheduler": Case(
+        {**FOO, "scheduler": "FlowMatchEulerScheduler"},
+        ("--scheduler FlowMatchEulerScheduler is no class of", "did you mean", "FlowMatchEulerDiscreteScheduler"),
+    ),
+    "merge conflict": Case(FOO, (MODELS_INIT, "merge", "resolve"), conflict),
+    "syntax error": Case(
+        FOO, (MODELS_INIT, "syntax error", "line "), replace(MODELS_INIT, "_import_structure = {}", "_import_structure = {")
+    ),
+    "not UTF-8": Case(FOO, (MODELS_INIT, "not valid UTF-8", "save the file as UTF-8"), not_utf8),
+    "read-only": Case(FOO, (ROOT_INIT, "is read-only, mode 0444", "chmod u+w"), read_only),
+    "missing anchor": Case(
+        FOO,
+        (MAPPING, "MODULAR_PIPELINE_MAPPING was not found", "restore"),
+        replace(MAPPING, "MODULAR_PIPELINE_MAPPING = ", "MODULAR_PIPELINE_TABLE = "),
+    ),
+    "missing source of a copy": Case(
+        FOO,
+        ("retrieve_timesteps",),
+        replace(
+            "src/diffusers/pipelines/stable_diffusion/pipeline_stable_diffusion.py",
+            "def retrieve_timesteps(",
+            "def retrieve_timestep(",
+        ),
+    ),
+    "single file": Case({**FOO, "single_file": "yes"}, ("single", "not supported yet")),
+    "auto pipeline of a modular model": Case({**FOO, "auto_pipeline": "yes"}, ("needs a standard pipeline class",)),
+    "unsupported modality": Case({**FOO, "modality": "video"}, ("modality", "not supported yet; image is")),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+def place_of(case: Case, pristine: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "place"
+    if case.place == "checkout":
+        clone_of(pristine, root)
+    else:
+        root.mkdir()
+        (root / "setup.py").write_text("# another project\n")
+        if case.place == "other":
+            subprocess.run(["git", "init", "-q", str(root)], check=True)
+    if case.spoil:
+        case.spoil(root)
+    return root
+
+
+def state(root: Path) -> tuple[str, dict[str, str]]:
+    """What git says, and the hash of everything that git does not know or that differs from HEAD."""
+    if not (root / ".git").exists():
+        return "", {str(path): path.read_text() for path in root.rglob("*")}
+    status = git_status(root)
+    hashes = {
+        line[3:]: hashlib.sha256((root / line[3:]).read_bytes()).hexdigest()
+        for line in status.splitlines()
+        if (root / line[3:]).is_file()
+    }
+    return status + (root / ".git/info/exclude").read_text(), hashes
+
+
+def assert_line(case: Case, output: str) -> None:
+    at = 0
+    for part in case.message:
+        found = output.find(part, at)
+        assert found >= 0, f"{part!r} is not in {output!r}, or in another order"
+        at = found
+
+
+def test_the_command_refuses(case: Case, pristine: Path, tmp_path: Path) -> None:
+    root = place_of(case, pristine, tmp_path)
+    before = state(root)
+    arguments: list[str] = []
+    for question, answer in case.answers.items():
+        flag = "--" + question.replace("_", "-")
+        arguments += [flag] if answer == "yes" else [flag, answer]
+    done = run_command(*arguments, *case.flags, cwd=root)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert_line(case, done.stderr)
+    assert state(root) == before
+
+
+def test_copier_refuses(case: Case, pristine: Path, tmp_path: Path) -> None:
+    root = place_of(case, pristine, tmp_path)
+    before = state(root)
+    data = [f"--data={question}={answer}" for question, answer in case.answers.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--vcs-ref=HEAD"]
+        + [*data, str(ROOT), str(root)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode != 0, done.stderr
+    assert_line(case, done.stderr)
+    assert state(root) == before

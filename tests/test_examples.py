@@ -1,0 +1,30 @@
+"""The committed examples are what the template and the registration give today, for the pinned commit of diffusers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, clone_of
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+pytestmark = pytest.mark.checkout
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "examples").glob("*/")), ids=lambda folder: folder.name)
+def test_an_example_is_up_to_date(folder: Path, pristine: Path, tmp_path: Path) -> None:
+    import examples
+
+    known = subprocess.run(["git", "-C", str(pristine), "cat-file", "-e", examples.PINNED], check=False)
+    if known.returncode:
+        pytest.skip(f"no clone of diffusers that holds the pinned commit {examples.PINNED[:10]}")
+    clone = clone_of(pristine, tmp_path / "diffusers", examples.PINNED)
+    expected = examples.example(yaml.safe_load((folder / "answers.yml").read_text()), clone)
+    committed = {
+        str(path.relative_to(folder)): path.read_bytes().decode("utf-8") for path in folder.rglob("*") if path.is_file()
+    }
+    assert committed == expected, "run `make examples` and look at the difference"

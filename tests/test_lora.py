@@ -1,0 +1,239 @@
+"""The LoRA mixin: composed by us, with bodies from the checkout."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import clone_of
+from scaffold_model.errors import AnchorNotFound, CopySourceError
+from scaffold_model.lora import LORA_PIPELINE, PEFT, add_lora_mixin
+from scaffold_model.plan import Edit
+from scaffold_model.snapshot import Snapshot
+
+# The shape of the real module: a mixin that converts, one to copy from, one that copies, one with two components, and
+# a deprecated class at the end.
+MIXINS = """\
+from .lora_base import LoraBaseMixin, fetch
+
+
+TRANSFORMER_NAME = "transformer"
+
+
+class TwoLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer", "text_encoder"]
+
+    def load(self, a, b):
+        return fetch(a, b)
+
+
+class BarLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer"]
+
+    @classmethod
+    def state(cls, path):
+        return fetch(path)
+
+    # Copied from diffusers.loaders.lora_pipeline.GoneLoraLoaderMixin.load
+    def load(self, path):
+        return self.state(path)
+
+
+class QuuxLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer"]
+
+    @classmethod
+    # Copied from diffusers.loaders.lora_pipeline.BarLoraLoaderMixin.state with BarTransformer3DModel->QuuxTransformer2DModel
+    def state(cls, path):
+        return fetch(path)
+
+    def load(self, path):
+        return self.state(path)
+
+    def only_here(self):
+        pass
+
+
+class ZapLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer"]
+
+    @classmethod
+    def state(cls, path):
+        return _convert_zap(fetch(path))
+
+    # Copied from diffusers.loaders.lora_pipeline.QuuxLoraLoaderMixin.load
+    def load(self, path):
+        return self.state(path)
+
+
+class LoraLoaderMixin(TwoLoraLoaderMixin):
+    pass
+"""
+ADDED = '''\
+class FooLoraLoaderMixin(LoraBaseMixin):
+    r"""
+    Load LoRA layers into [`FooTransformer2DModel`]. Specific to the Foo One pipelines.
+    """
+
+    _lora_loadable_modules = ["transformer"]
+    transformer_name = TRANSFORMER_NAME
+
+    @classmethod
+    # Copied from diffusers.loaders.lora_pipeline.BarLoraLoaderMixin.state with BarTransformer3DModel->FooTransformer2DModel
+    def state(cls, path):
+        return fetch(path)
+
+    # Copied from diffusers.loaders.lora_pipeline.QuuxLoraLoaderMixin.load
+    def load(self, path):
+        return self.state(path)
+
+
+'''
+TABLE = """\
+_SET_ADAPTER_SCALE_FN_MAPPING = {
+    "BarTransformer2DModel": lambda model_cls, weights: weights,
+}
+"""
+DEFAULTING = """\
+_SET_ADAPTER_SCALE_FN_MAPPING = defaultdict(
+    lambda: (lambda model_cls, weights: weights),
+    {"UNet2DConditionModel": expand},
+)
+"""
+
+
+def edits_of(mixins: str = MIXINS, table: str = TABLE) -> list[Edit]:
+    return add_lora_mixin(Snapshot(None, {LORA_PIPELINE: mixins, PEFT: table}), "Foo", "Foo One")
+
+
+def added_lines(edit: Edit) -> list[str]:
+    """The lines that an edit adds; it must not remove any."""
+    difference = list(difflib.ndiff(edit.before.splitlines(), edit.after.splitlines()))
+    assert [line for line in difference if line.startswith("- ")] == []
+    return [line[2:] for line in difference if line.startswith("+ ")]
+
+
+def test_the_mixin_stands_before_the_deprecated_class() -> None:
+    mixins, table = edits_of()
+    head, tail = MIXINS.split("class LoraLoaderMixin(")
+    assert mixins == Edit(LORA_PIPELINE, MIXINS, f"{head}{ADDED}class LoraLoaderMixin({tail}")
+    row = '    "FooTransformer2DModel": lambda model_cls, weights: weights,\n'
+    assert table == Edit(PEFT, TABLE, TABLE.replace("}\n", f"{row}}}\n"))
+
+
+def test_a_second_run_changes_nothing() -> None:
+    mixins, table = edits_of()
+    assert edits_of(mixins.after, table.after) == []
+
+
+def test_without_a_deprecated_class_it_stands_at_the_end() -> None:
+    (mixins, _) = edits_of(MIXINS.split("\n\nclass LoraLoaderMixin(")[0])
+    assert mixins.after == MIXINS.split("class LoraLoaderMixin(")[0] + ADDED.rstrip("\n") + "\n"
+
+
+def test_a_table_with_a_default_needs_no_row() -> None:
+    assert [edit.path for edit in edits_of(table=DEFAULTING)] == [LORA_PIPELINE]
+    assert [edit.path for edit in edits_of(table="")] == [LORA_PIPELINE]
+
+
+def test_a_long_docstring_is_wrapped() -> None:
+    snapshot = Snapshot(None, {LORA_PIPELINE: MIXINS, PEFT: TABLE})
+    edit = add_lora_mixin(snapshot, "MyVeryLongModelNameV15", "My Very Long Model Name V15")[0]
+    docstring = [line for line in added_lines(edit) if "Copied from" not in line][:5]
+    assert docstring[2:4] == [
+        "    Load LoRA layers into [`MyVeryLongModelNameV15Transformer2DModel`]. Specific to the My Very Long Model Name V15",
+        "    pipelines.",
+    ]
+    assert max(map(len, docstring)) <= 119
+
+
+def test_line_ends_are_kept() -> None:
+    for edit in edits_of(MIXINS.replace("\n", "\r\n"), TABLE.replace("\n", "\r\n")):
+        assert "\n" not in edit.after.replace("\r\n", "")
+
+
+@pytest.mark.parametrize(
+    ("mixins", "table", "error", "message"),
+    [
+        ("x = 1\n", TABLE, AnchorNotFound, "a class that derives from LoraBaseMixin was not found"),
+        (MIXINS.replace("TRANSFORMER_NAME =", "NAME ="), TABLE, AnchorNotFound, "TRANSFORMER_NAME was not found"),
+        (MIXINS.replace('["transformer"]', '["unet"]'), TABLE, CopySourceError, "no mixin for a lone transformer"),
+        (MIXINS.replace("fetch(path)", "_convert_x(path)"), TABLE, CopySourceError, "that could be copied"),
+        (MIXINS, "_SET_ADAPTER_SCALE_FN_MAPPING = make()\n", AnchorNotFound, "as a dictionary was not found"),
+        (MIXINS, '_SET_ADAPTER_SCALE_FN_MAPPING = {"A": f}\n', AnchorNotFound, "with one row a line was not found"),
+    ],
+)
+def test_refusals(mixins: str, table: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        edits_of(mixins, table)
+
+
+# The checkout itself.
+
+METHODS = [
+    "lora_state_dict",
+    "load_lora_weights",
+    "load_lora_into_transformer",
+    "save_lora_weights",
+    "fuse_lora",
+    "unfuse_lora",
+]
+
+
+def mixin_of(text: str) -> ast.ClassDef:
+    return next(
+        node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "FooLoraLoaderMixin"
+    )
+
+
+# Trees from before and after the table of scales got its default, and from before `X | None` hints.
+@pytest.mark.checkout
+@pytest.mark.parametrize(("until", "rows"), [("HEAD", 0), ("2026-03-01", 1), ("2025-08-01", 1)])
+def test_real_checkouts_of_several_ages(pristine: Path, tmp_path: Path, until: str, rows: int) -> None:
+    revision = until
+    if until != "HEAD":
+        command = ["git", "-C", str(pristine), "rev-list", "-1", f"--before={until}", "HEAD"]
+        revision = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        if not revision:
+            pytest.skip(f"the clone has no history of {until}")
+    checkout = clone_of(pristine, tmp_path / "diffusers", revision)
+    snapshot = Snapshot(checkout)
+    edits = add_lora_mixin(snapshot, "Foo", "Foo")
+    assert [edit.path for edit in edits] == [LORA_PIPELINE, PEFT][: 1 + rows]
+    assert all(added_lines(edit) for edit in edits)
+    assert add_lora_mixin(snapshot.overlaid({edit.path: edit.after for edit in edits}), "Foo", "Foo") == []
+
+    methods = [node.name for node in mixin_of(edits[0].after).body if isinstance(node, ast.FunctionDef)]
+    assert methods == METHODS
+    assert "CogVideoX" not in ast.unparse(mixin_of(edits[0].after))
+    for edit in edits:
+        (checkout / edit.path).write_text(edit.after, encoding="utf-8")
+    if not shutil.which("ruff"):
+        pytest.skip("no ruff on PATH, which utils/check_copies.py calls")
+    code = (
+        "import sys; sys.path.insert(0, 'utils'); import check_copies\n"
+        f"assert check_copies.is_copy_consistent('{LORA_PIPELINE}') == []"
+    )
+    subprocess.run(["python3", "-c", code], cwd=checkout, check=True, env=dict(os.environ))
+    subprocess.run(["ruff", "check", "--quiet", "src/diffusers/loaders"], cwd=checkout, check=True)
+    subprocess.run(["ruff", "format", "--check", "--quiet", "src/diffusers/loaders"], cwd=checkout, check=True)
+
+
+@pytest.mark.checkout
+def test_it_takes_a_fraction_of_a_second(pristine: Path) -> None:
+    """One parse of the module is most of it; libcst over the whole would take seconds."""
+    times = []
+    for prefix in ("Foo", "Bar", "Quux"):
+        text = Snapshot(pristine).read(LORA_PIPELINE) or ""
+        # Another text each time, so that nothing is remembered from the last round.
+        snapshot = Snapshot(pristine, {LORA_PIPELINE: f"{text}\n# {prefix}\n"})
+        start = time.perf_counter()
+        assert add_lora_mixin(snapshot, prefix, prefix)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5

@@ -1,0 +1,238 @@
+"""The main job in a real clone: every format, with and without LoRA, is green at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, clone_of, git_status, run_command
+
+from scaffold_model.spec import ModelSpec
+
+pytestmark = pytest.mark.checkout
+
+FLAGS = {"modular": "--modular", "standard": "--standard", "both": "--both"}
+
+#: At least so many tests must pass in the file of each layer.
+LAYERS = {"models": 20, "pipelines": 15, "modular_pipelines": 15}
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> str:
+    """The Python with torch and the tools that diffusers pins, as `make test` sets it up."""
+    python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
+    if subprocess.run([python, "-c", "import torch, transformers"], check=False, capture_output=True).returncode:
+        pytest.skip(f"no Python with torch and transformers ({python}): run `make test`, or set SCAFFOLD_MODEL_PYTHON")
+    return python
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Hub cache of the tests' own."""
+    return str(tmp_path_factory.mktemp("hub"))
+
+
+def added_and_removed(root: Path) -> tuple[list[str], list[str]]:
+    diff = subprocess.run(
+        ["git", "-C", str(root), "diff", "-U0", "--diff-filter=M"], capture_output=True, text=True, check=True
+    ).stdout
+    lines = [line for line in diff.splitlines() if not line.startswith(("+++", "---"))]
+    return [line[1:] for line in lines if line.startswith("+")], [line[1:] for line in lines if line.startswith("-")]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("lora", [False, True], ids=["plain", "lora"])
+@pytest.mark.parametrize("format_name", FLAGS)
+def test_green_from_birth(
+    format_name: str, lora: bool, pristine: Path, tmp_path: Path, torch_python: str, hub: str
+) -> None:
+    root = clone_of(pristine, tmp_path / "diffusers")
+    made = run_command(
+        "--name", "foo", FLAGS[format_name], *(["--lora"] if lora else []), "--python", torch_python, "--json", cwd=root
+    )
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["status"] == "applied"
+    assert added_and_removed(root)[1] == []
+
+    before = git_status(root)
+    again = run_command("register", "--json", cwd=root)
+    assert (again.returncode, json.loads(again.stdout)["status"]) == (0, "unchanged"), again.stdout
+
+    tiny = run_command("tiny", "foo", "--python", torch_python, cwd=root, HF_HOME=hub)
+    assert tiny.returncode == 0, tiny.stderr
+    verified = run_command("verify", "foo", "--python", torch_python, "--json", cwd=root, HF_HOME=hub)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    gates = {gate["name"]: gate for gate in json.loads(verified.stdout)["gates"]}
+    assert {gate["status"] for gate in gates.values()} == {"passed"}, gates
+    wanted = {"models"} | ({"pipelines"} if format_name != "modular" else set())
+    wanted |= {"modular_pipelines"} if format_name != "standard" else set()
+    for layer in wanted:
+        counts = next(gate for name, gate in gates.items() if f"tests/{layer}/" in name)
+        assert counts["failed"] == 0
+        assert counts["passed"] >= LAYERS[layer], counts
+    assert git_status(root) == before, "verify left something behind"
+
+    spec = ModelSpec("foo", format=format_name, lora="yes" if lora else "no")
+    code = "import diffusers\n" + "".join(f"assert diffusers.{name}.__name__ == {name!r}\n" for name in spec.public_classes)
+    for slow in ("", "1"):
+        environment = {**os.environ, "PYTHONPATH": str(root / "src"), "DIFFUSERS_SLOW_IMPORT": slow}
+        subprocess.run([torch_python, "-c", code], check=True, env=environment, cwd=root)
+
+    picture = tmp_path / "picture.png"
+    drawn = run_command(
+        "tiny", "foo", "--generate", str(picture), "--python", torch_python, cwd=root, HF_HOME=hub, HF_HUB_OFFLINE="1"
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+NAMES = [
+    ("foo", (), "Foo", "Foo"),
+    ("foo2", (), "Foo2", "Foo2"),
+    ("y_image", (), "YImage", "Y Image"),
+    ("sd4", ("--class-prefix", "SD4", "--title", "SD4"), "SD4", "SD4"),
+    ("my_very_long_model_name_v15", (), "MyVeryLongModelNameV15", "My Very Long Model Name V15"),
+]
+
+
+@pytest.mark.parametrize(("name", "flags", "prefix", "title"), NAMES, ids=[name for name, *_ in NAMES])
+def test_names_come_out_right(
+    name: str, flags: tuple[str, ...], prefix: str, title: str, checkout: Path, torch_python: str
+) -> None:
+    done = run_command(
+        "--name", name, "--both", "--lora", "--auto-pipeline", "--scheduler", "new", *flags, "--python", torch_python, cwd=checkout
+    )
+    assert done.returncode == 0, done.stderr
+    files = subprocess.run(
+        ["git", "-C", str(checkout), "ls-files", "--others", "--modified", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    python = [path for path in files if path.endswith(".py")]
+    ruff = str(Path(torch_python).with_name("ruff"))
+    subprocess.run([ruff, "check", *python], cwd=checkout, check=True)
+    subprocess.run([ruff, "format", "--check", *python], cwd=checkout, check=True)
+    for script in (
+        ["utils/check_dummies.py"],
+        ["utils/custom_init_isort.py", "--check_only"],
+        ["utils/check_doc_toc.py"],
+        ["utils/check_support_list.py"],
+        ["utils/check_forward_call_docstrings.py"],
+        ["utils/modular_auto_docstring.py", f"src/diffusers/modular_pipelines/{name}"],
+    ):
+        environment = {**os.environ, "PYTHONPATH": str(checkout / "src")}
+        environment["PATH"] = f"{Path(torch_python).parent}{os.pathsep}{environment['PATH']}"
+        subprocess.run([torch_python, *script], cwd=checkout, check=True, env=environment)
+    subprocess.run(
+        [str(Path(torch_python).with_name("doc-builder")), "style", *files_of(checkout, name), "--max_len", "119", "--check_only"],
+        cwd=checkout,
+        check=True,
+    )
+    too_long = [
+        f"{path}:{number}"
+        for path in python
+        for number, line in enumerate((checkout / path).read_text().splitlines(), 1)
+        if len(line) > 119 and name in path
+    ]
+    assert too_long == []
+    page = (checkout / f"docs/source/en/api/pipelines/{name}.md").read_text()
+    assert f"\n# {title}\n" in page
+    toctree = (checkout / "docs/source/en/_toctree.yml").read_text()
+    assert f"local: api/pipelines/{name}\n" in toctree
+    assert f"title: {title}\n" in toctree
+    assert f"title: {prefix}Transformer2DModel\n" in toctree
+
+
+def files_of(checkout: Path, name: str) -> list[str]:
+    spec = ModelSpec(name)
+    return [place for place in spec.owned_places() if (checkout / place).exists() and place.startswith(("src", "docs"))]
+
+
+def test_copier_and_the_command_write_the_same(pristine: Path, tmp_path: Path) -> None:
+    ref = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    by_command = clone_of(pristine, tmp_path / "command")
+    by_copier = clone_of(pristine, tmp_path / "copier")
+    data = {"name": "y_image", "format": "both", "lora": "yes", "scheduler": "new"}
+    done = run_command(
+        *("--name", "y_image", "--both", "--lora", "--scheduler", "new", "--vcs-ref", ref.stdout.strip()), cwd=by_command
+    )
+    assert done.returncode == 0, done.stderr
+    copied = subprocess.run(
+        [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", f"--vcs-ref={ref.stdout.strip()}"]
+        + [f"--data={key}={value}" for key, value in data.items()]
+        + [str(ROOT), "."],
+        cwd=by_copier,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert copied.returncode == 0, copied.stderr
+    assert contents(by_command) == contents(by_copier)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file that differs from HEAD, less what tells where the template came from."""
+    found = {}
+    for line in git_status(root).splitlines():
+        path = line[3:]
+        data = (root / path).read_bytes()
+        if path.endswith("answers.yml"):
+            data = re.sub(rb"(?m)^(_src_path|_commit): .*\n", b"", data)
+        found[path] = data
+    assert any(path.startswith(".scaffold/") for path in found)
+    return found
+
+
+def test_a_dry_run_shows_the_whole_plan_and_writes_nothing(checkout: Path, tmp_path: Path) -> None:
+    shown = run_command("--name", "foo", "--both", "--dry-run", cwd=checkout)
+    assert shown.returncode == 0, shown.stderr
+    assert git_status(checkout) == ""
+    (tmp_path / "plan.diff").write_text(shown.stdout)
+    subprocess.run(["git", "-C", str(checkout), "apply", str(tmp_path / "plan.diff")], check=True)
+    by_diff = contents(checkout)
+    subprocess.run(["git", "-C", str(checkout), "checkout", "-q", "--", "."], check=True)
+    subprocess.run(["git", "-C", str(checkout), "clean", "-fdxq"], check=True)
+    assert run_command("--name", "foo", "--both", cwd=checkout).returncode == 0
+    assert contents(checkout) == by_diff
+
+
+def test_steps_one_by_one_give_the_same(checkout: Path, pristine: Path, tmp_path: Path) -> None:
+    other = clone_of(pristine, tmp_path / "other")
+    assert run_command("--name", "foo", "--lora", cwd=other).returncode == 0
+    subprocess.run(
+        [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--skip-tasks", "--vcs-ref=HEAD"]
+        + ["--data=name=foo", "--data=lora=yes", str(ROOT), "."],
+        cwd=checkout,
+        check=True,
+    )
+    for step in (["complete", "foo"], ["register"]):
+        first = run_command(*step, cwd=checkout)
+        assert first.returncode == 0, first.stderr
+        state = contents(checkout)
+        second = run_command(*step, "--json", cwd=checkout)
+        assert json.loads(second.stdout)["status"] == "unchanged"
+        assert contents(checkout) == state
+    assert contents(checkout) == contents(other)
+
+
+def test_json_of_a_refusal_is_one_object(checkout: Path) -> None:
+    done = run_command("--name", "z_image", "--json", cwd=checkout)
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {
+        "status": "refused",
+        "error": {
+            "type": "BadInput",
+            "message": "z_image exists already",
+            "path": "src/diffusers/models/transformers/transformer_z_image.py",
+            "hint": "choose another --name",
+        },
+    }
+    unknown = run_command("--nmae", "foo", "--json", cwd=checkout)
+    assert unknown.returncode == 2
+    assert json.loads(unknown.stdout)["error"]["type"] == "BadInput"
