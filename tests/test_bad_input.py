@@ -100,7 +100,7 @@ CASES: dict[str, Case] = {
         {**FOO, "scheduler": "FlowMatchEulerScheduler"},
         ("--scheduler FlowMatchEulerScheduler is no class of", "did you mean", "FlowMatchEulerDiscreteScheduler"),
     ),
-    "merge conflict": Case(FOO, (MODELS_INIT, "merge", "resolve"), conflict),
+    "merge conflict": Case(FOO, (MODELS_INIT, "merge-conflict markers in line ", "settle the merge"), conflict),
     "syntax error": Case(
         FOO, (MODELS_INIT, "syntax error", "line "), replace(MODELS_INIT, "_import_structure = {}", "_import_structure = {")
     ),
@@ -149,7 +149,7 @@ def place_of(case: Case, pristine: Path, tmp_path: Path) -> Path:
 def state(root: Path) -> tuple[str, dict[str, str]]:
     """What git says, and the hash of everything that git does not know or that differs from HEAD."""
     if not (root / ".git").exists():
-        return "", {str(path): path.read_text() for path in root.rglob("*")}
+        return "", {str(path): path.read_text() if path.is_file() else "" for path in root.rglob("*")}
     status = git_status(root)
     hashes = {
         line[3:]: hashlib.sha256((root / line[3:]).read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -245,14 +245,21 @@ def _restorer(target: Path, original: bytes | None) -> Callable[[], None]:
     return restore
 
 
-def remove_created(checkout: Path, paths: list[str]) -> None:
-    """Remove the files of a render that is refused, and the folders that this leaves empty."""
-    for path in paths:
-        target = checkout / path
-        if not target.is_file():
-            continue
-        target.unlink()
-        for parent in target.parents:
-            if parent == checkout or any(parent.iterdir()):
+def remove_created(checkout: Path, files: list[str], places: Iterable[str] = ()) -> None:
+    """Remove the files of a render that is refused, and the folders that this leaves empty.
+
+    Args:
+        checkout: The folder that was rendered into.
+        files: What the render created.
+        places: Where a render may have left empty folders without a file, since Copier makes a folder before it sees
+            that nothing goes into it.
+    """
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            (checkout / path).unlink()
+    for path in (*files, *places):
+        for parent in (checkout / path, *(checkout / path).parents):
+            if parent == checkout or (parent.is_dir() and any(parent.iterdir())) or parent.is_file():
                 break
-            parent.rmdir()
+            if parent.is_dir():
+                parent.rmdir()

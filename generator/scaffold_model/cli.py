@@ -132,8 +132,12 @@ def _create(options: dict[str, Any]) -> None:
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"--answers {path} can not be read: {error}") from None
         given = {**parse_answers(text, str(path)), **given}
+    asking = not options["yes"] and not options["as_json"] and not options["answers"] and sys.stdin.isatty()
+    if not asking or "name" in given:
+        # Answers that make no sense anywhere are refused before a checkout is looked for.
+        ModelSpec.from_answers(given)
     root = find_checkout(options["checkout"] or Path.cwd())
-    if not options["yes"] and not options["as_json"] and not options["answers"] and sys.stdin.isatty():
+    if asking:
         given = ask_missing(given)
     snapshot = Snapshot(root)
     stand = head(root)
@@ -235,7 +239,7 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
         apply(root, plan, _prover(plan))
     except ScaffoldError:
         if operation == "copy" and fresh:
-            remove_created(root, created)
+            remove_created(Path.cwd(), created, spec.owned_places())
         raise
     exclude_state(root)
     for question, detected in house_answers(snapshot, stand).items():

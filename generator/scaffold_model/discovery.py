@@ -28,9 +28,10 @@ RULES: tuple[tuple[str, str, Kind, tuple[str, ...]], ...] = (
     ("pipelines", "DiffusionPipeline", "pipeline", TORCH_AND_TRANSFORMERS),
     ("modular_pipelines", "ModularPipeline", "modular pipeline", TORCH_AND_TRANSFORMERS),
 )
-_CLASS = re.compile(r"^class (\w+)(?:\(([^)]*)\))?:", re.MULTILINE)
-_FROM_ROOT = re.compile(r"\bfrom diffusers import (?:\(([^)]*)\)|([^\n(]*))")
-_AUTODOC = re.compile(r"^\[\[autodoc\]\] (\w+)\s*$", re.MULTILINE)
+# Each pattern starts with literal text, for which ``re`` looks many times faster than for a line start.
+_CLASS = re.compile(r"\nclass (\w+)(?:\(([^)]*)\))?:")
+_FROM_ROOT = re.compile(r"from diffusers import (?:\(([^)]*)\)|([^\n(]*))")
+_AUTODOC = re.compile(r"\[\[autodoc\]\] (\w+)\s*$", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 
 
@@ -77,9 +78,11 @@ class Scanner:
         self._scan(f"{ROOT}/loaders/lora_base.py")
 
     def _scan(self, path: str) -> None:
-        for match in _CLASS.finditer(self.snapshot.read(path) or ""):
+        for match in _CLASS.finditer("\n" + (self.snapshot.read(path) or "")):
             bases = tuple(
-                base.strip().rsplit(".", 1)[-1] for base in (match[2] or "").split(",") if base.strip() and "=" not in base
+                base.strip().rsplit(".", 1)[-1]
+                for base in (match[2] or "").split(",")
+                if base.strip() and "=" not in base
             )
             self.sites.setdefault(match[1], []).append(ClassSite(match[1], path, bases))
 
@@ -105,6 +108,25 @@ class Scanner:
             for item in lazy_init.listed(source, half)
         }
 
+    def asked_of_root(self, *areas: str) -> frozenset[str]:
+        """Names that tests of ``areas`` import from the library's root, or that their docs document by bare name."""
+        return frozenset().union(*(self._asked_in(area) for area in areas))
+
+    def _asked_in(self, area: str) -> frozenset[str]:
+        if area not in self._asked:
+            names: set[str] = set()
+            for path in self.snapshot.walk(f"tests/{area}"):
+                for match in _FROM_ROOT.finditer(self.snapshot.read(path) or ""):
+                    names.update(_WORD.findall(match[1] or match[2]))
+            for path in self.snapshot.walk(f"docs/source/en/api/{area}", ".md"):
+                names.update(_AUTODOC.findall(self.snapshot.read(path) or ""))
+            self._asked[area] = frozenset(names)
+        return self._asked[area]
+
+    @cached_property
+    def _asked(self) -> dict[str, frozenset[str]]:
+        return {}
+
     def listed_in(self, path: str) -> set[str]:
         """What an init module lists in either half."""
         source = self.snapshot.read(path)
@@ -116,7 +138,7 @@ class Scanner:
 def discover(snapshot: Snapshot) -> Discovery:
     """Everything that must be registered, registered or not."""
     scanner = Scanner(snapshot)
-    exports = [*_by_rule(scanner), *_lora_mixins(scanner)]
+    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_hooks(scanner), *_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     components = sorted(_components(scanner))
     new = [export for export in exports if export.name not in scanner.root]
@@ -135,18 +157,16 @@ def discover(snapshot: Snapshot) -> Discovery:
 def _by_rule(scanner: Scanner) -> Iterator[Export]:
     for area, mixin, kind, backends in RULES:
         inner = scanner.listed_in(f"{ROOT}/{area}/__init__.py") if area in ("models", "schedulers") else set()
-        asked: set[str] | None = None
         for sites in scanner.sites.values():
             for site in sites:
                 if not site.path.startswith(f"{ROOT}/{area}/") or mixin not in scanner.ancestors(site.name):
                     continue
                 if not _is_public(site, mixin, scanner):
                     continue
-                if site.name in inner and site.name not in scanner.root:
-                    # Listed in its folder and not above: on purpose, unless something takes it from the root.
-                    asked = asked if asked is not None else _asked_of_root(scanner.snapshot, (area,))
-                    if site.name not in asked:
-                        continue
+                # Listed in its folder and not above: on purpose, unless something takes it from the root.
+                held_back = site.name in inner and site.name not in scanner.root
+                if held_back and site.name not in scanner.asked_of_root(area):
+                    continue
                 yield Export(site.name, site.path, kind, _group(scanner, site, kind, backends))
 
 
@@ -177,6 +197,27 @@ def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
     folder = path.rsplit("/", 1)[0]
     neighbours = re.findall(r"^from \.(\w+) import", source, re.MULTILINE)
     return any(_needs_torchsde(scanner, f"{folder}/{name}.py", seen) for name in neighbours)
+
+
+def _hooks(scanner: Scanner) -> Iterator[Export]:
+    """What ``hooks/__init__`` takes from a module with a ``*Config``: the hooks that a user switches on."""
+    for key in lazy_init.keys(scanner.snapshot.read(f"{ROOT}/hooks/__init__.py") or "", "types"):
+        names = [name for name, _ in key.objects]
+        if any(name.endswith("Config") for name in names):
+            path = f"{ROOT}/hooks/{key.module.replace('.', '/')}.py"
+            yield from (Export(name, path, "model", TORCH) for name in names)
+
+
+def _guiders(scanner: Scanner) -> Iterator[Export]:
+    """What ``guiders/__init__`` lists and a pipeline's test takes from the root."""
+    path = f"{ROOT}/guiders/__init__.py"
+    keys = lazy_init.keys(scanner.snapshot.read(path) or "", "types")
+    fresh = [(name, key.module) for key in keys for name, _ in key.objects if name not in scanner.root]
+    if fresh:
+        asked = scanner.asked_of_root("pipelines", "modular_pipelines", "guiders")
+        for name, module in fresh:
+            if name in asked:
+                yield Export(name, f"{ROOT}/guiders/{module}.py", "model", TORCH)
 
 
 def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
@@ -229,7 +270,6 @@ def _undecided(scanner: Scanner, decided: set[str], fresh: set[str]) -> tuple[li
     """Of the packages with something new: what the root is asked for, and notices for what nothing decides."""
     exports: list[Export] = []
     notices: list[str] = []
-    asked = _asked_of_root(scanner.snapshot, ("pipelines",)) if any("/pipelines/" in path for path in fresh) else set()
     for sites in scanner.sites.values():
         for site in sites:
             if _package(site.path) not in fresh or not site.path.startswith(f"{ROOT}/pipelines/"):
@@ -237,7 +277,7 @@ def _undecided(scanner: Scanner, decided: set[str], fresh: set[str]) -> tuple[li
             if site.name in decided or site.name in scanner.root or site.name.startswith("_"):
                 continue
             model = "ModelMixin" in scanner.ancestors(site.name)
-            if site.name in asked:
+            if site.name in scanner.asked_of_root("pipelines"):
                 exports.append(Export(site.name, site.path, "model" if model else "pipeline", TORCH_AND_TRANSFORMERS))
             elif model:
                 notices.append(
@@ -250,18 +290,6 @@ def _undecided(scanner: Scanner, decided: set[str], fresh: set[str]) -> tuple[li
                     f"take it from `diffusers` in a test or docs page to have it registered"
                 )
     return exports, notices
-
-
-def _asked_of_root(snapshot: Snapshot, areas: tuple[str, ...]) -> set[str]:
-    """Names that tests import from the root of the library, or that docs pages document by their bare name."""
-    names: set[str] = set()
-    for area in areas:
-        for path in snapshot.walk(f"tests/{area}"):
-            for match in _FROM_ROOT.finditer(snapshot.read(path) or ""):
-                names.update(_WORD.findall(match[1] or match[2]))
-        for path in snapshot.walk(f"docs/source/en/api/{area}", ".md"):
-            names.update(_AUTODOC.findall(snapshot.read(path) or ""))
-    return names
 
 
 def _package(path: str) -> str:

@@ -111,6 +111,8 @@ class Runner:
         extra = {
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_CACHE": str(self.cache),
+            # ruff, and scripts that call it, would leave its cache behind in the folder that they look at.
+            "RUFF_NO_CACHE": "true",
             # Two gates run side by side.
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
             **self.env,
@@ -149,7 +151,7 @@ def all_gates(
     return (
         *_quality_gates(snapshot, runner),
         *_script_gates(runner),
-        _docstring_gate(spec, runner),
+        *((_docstring_gate(spec, runner),) if spec.has_modular else ()),
         _deps_table_gate(runner),
         *_import_gates(spec.public_classes if classes is None else classes, runner),
         _stub_gate(spec),
@@ -164,11 +166,8 @@ def _quality_gates(snapshot: Snapshot, runner: Runner) -> tuple[Gate, ...]:
     folders = [*(listed.group(1).split() if listed else ["src"]), "setup.py"]
 
     def ruff(*arguments: str) -> Callable[[Path], Outcome]:
-        # Without its cache, which it would leave behind in the folder that it looks at.
-        command = [find_tool(runner.python, "ruff") or "ruff", *arguments, "--no-cache", *folders]
-        return lambda root: runner(
-            root, [*command[: -len(folders)], *(one for one in folders if (root / one).exists())]
-        )
+        command = [find_tool(runner.python, "ruff") or "ruff", *arguments]
+        return lambda root: runner(root, [*command, *(one for one in folders if (root / one).exists())])
 
     def style(root: Path) -> Outcome:
         tool = find_tool(runner.python, "doc-builder") or "doc-builder"

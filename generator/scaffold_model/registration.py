@@ -10,7 +10,7 @@ from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import Plan, PlanBuilder, Registered
-from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page
 from .snapshot import Snapshot
 
@@ -121,7 +121,7 @@ class _PlainSnapshot(Snapshot):
 
 
 def _is_crlf(text: str) -> bool:
-    return "\r\n" in text and text.count("\r\n") == text.count("\n")
+    return "\r" in text and text.count("\r\n") == text.count("\n")
 
 
 def _fill(
@@ -177,9 +177,9 @@ def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:
     return any(item.object == entry.object for item in _listed(registry, entry.path, text))
 
 
-def _listed(registry: Registry, path: str, text: str) -> Iterator[object]:
+def _listed(registry: Registry, path: str, text: str) -> list[Listed]:
     try:
-        yield from registry.listed(text)
+        return registry.listed(text)
     except SyntaxError as error:
         raise BrokenFile(
             f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"

@@ -7,6 +7,7 @@ The tokenizers are written here (`tiny_tokenizers`); the pipeline is assembled b
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -139,7 +140,9 @@ def build(
         _run(checkout, spec, python, cache, request)
         placed.append(place(cache, spec.tiny_repo, _saved(out, temporary), force=force))
     progress(_sentence(placed[-1]))
-    return TinyResult(tuple(placed), f"hf upload {spec.tiny_repo} {placed[-1].folder}", _notices(placed))
+    return TinyResult(
+        tuple(placed), f"hf upload {spec.tiny_repo} {shlex.quote(str(placed[-1].folder))}", _notices(placed)
+    )
 
 
 def _saved(out: Path, temporary: str) -> dict[str, bytes]:
@@ -195,7 +198,7 @@ def _kind(spec: ModelSpec) -> str:
 
 
 def _run(checkout: Path, spec: ModelSpec, python: str, cache: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Run the runner on one request and read its result; its output is kept beside the model's answers."""
+    """Run the runner on one request and read its result; the output of a failure is kept beside the model's answers."""
     log = f"{spec.state_folder}/tiny.log"
     with tempfile.TemporaryDirectory(prefix="scaffold-model-run-") as folder:
         result = Path(folder, "result.json")
@@ -221,9 +224,10 @@ def _run(checkout: Path, spec: ModelSpec, python: str, cache: Path, request: dic
             errors="replace",
             check=False,
         )
-        (checkout / spec.state_folder).mkdir(parents=True, exist_ok=True)
-        (checkout / log).write_text(done.stdout, encoding="utf-8")
+        (checkout / log).unlink(missing_ok=True)
         if done.returncode or not result.is_file():
+            (checkout / log).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / log).write_text(done.stdout, encoding="utf-8")
             lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
             reason = lines[-1] if lines else f"exit code {done.returncode}"
             what = "built" if request["action"] == "build" else "run"

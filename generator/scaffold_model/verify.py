@@ -117,56 +117,57 @@ def run_gates(
     """Run ``gates`` and the baselines of the red ones; the results are in the order of the gates."""
     done = itertools.count(1)
 
-    def one(gate: Gate) -> tuple[GateResult, Outcome | None]:
-        result, outcome = _run(gate, checkout, python, missing)
+    def one(gate: Gate) -> GateResult:
+        result = _run(gate, checkout, python, missing)
         progress(f"[{next(done)}/{len(gates)}] {result.name}: {_word(result)}")
-        return result, outcome
+        return result
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        pairs = list(pool.map(one, gates))
-    red = [index for index, (result, _) in enumerate(pairs) if result.status == "failed" and gates[index].baseline]
-    results = [result for result, _ in pairs]
+        results = list(pool.map(one, gates))
+    red = [index for index, result in enumerate(results) if result.status == "failed" and gates[index].baseline]
     if red:
         base = baseline_commit(checkout, spec)
         if base is None:
             progress("no baseline: the commit that the model was added to is not known")
             return results
-        with worktree(checkout, base) as untouched:
-            for index in red:
-                outcome = pairs[index][1]
-                assert outcome is not None
-                progress(f"baseline of {gates[index].name}: the same gate on an untouched tree ({base[:12]})")
-                results[index] = compared(results[index], outcome, gates[index].run(untouched), checkout, untouched)
-                progress(f"{gates[index].name}: {_word(results[index])}")
+        try:
+            with worktree(checkout, base) as untouched:
+                for index in red:
+                    progress(f"baseline of {gates[index].name}: the same gate on an untouched tree ({base[:12]})")
+                    results[index] = compared(results[index], gates[index].run(untouched), checkout, untouched)
+                    progress(f"{gates[index].name}: {_word(results[index])}")
+        except NotACheckout as error:
+            # Without a baseline a red gate stays red, which is the safe side; the other results are worth having.
+            progress(error.line)
     return results
 
 
-def _run(gate: Gate, checkout: Path, python: str, missing: set[str]) -> tuple[GateResult, Outcome | None]:
+def _run(gate: Gate, checkout: Path, python: str, missing: set[str]) -> GateResult:
     absent = [path for path in gate.needs if not (checkout / path).is_file()]
     if absent:
-        return GateResult(gate.name, "absent", 0.0, f"not in this checkout ({absent[0]})"), None
+        return GateResult(gate.name, "absent", 0.0, f"not in this checkout ({absent[0]})")
     install = [TOOLS[tool] for tool in gate.tools if find_tool(python, tool) is None]
     install += [_PACKAGES[module] for module in gate.modules if module in missing]
     if install:
         detail = f"needs {', '.join(install)}: `{python} -m pip install {' '.join(install)}`"
-        return GateResult(gate.name, "not run", 0.0, detail), None
+        return GateResult(gate.name, "not run", 0.0, detail)
     start = time.monotonic()
     outcome = gate.run(checkout)
     seconds = time.monotonic() - start
     counts = outcome.counts
     if outcome.green and counts is not None and not counts.passed:
-        return GateResult(gate.name, "not run", seconds, f"no test ran: {counts}", counts=counts), outcome
+        return GateResult(gate.name, "not run", seconds, f"no test ran: {counts}", counts=counts)
     if outcome.green:
-        return GateResult(gate.name, "passed", seconds, str(counts or ""), counts=counts), outcome
+        return GateResult(gate.name, "passed", seconds, str(counts or ""), counts=counts)
     detail = f"{counts}; {telling_line(outcome.output)}" if counts else telling_line(outcome.output)
-    return GateResult(gate.name, "failed", seconds, detail, outcome.output, counts), outcome
+    return GateResult(gate.name, "failed", seconds, detail, outcome.output, counts)
 
 
-def compared(result: GateResult, here: Outcome, there: Outcome, checkout: Path, untouched: Path) -> GateResult:
+def compared(result: GateResult, there: Outcome, checkout: Path, untouched: Path) -> GateResult:
     """A red result after its baseline: blamed is only what the untouched tree does not print."""
     if there.green:
         return result
-    new = new_lines(here.output, there.output, checkout, untouched)
+    new = new_lines(result.output, there.output, checkout, untouched)
     name, seconds = result.name, result.seconds
     if not new:
         return GateResult(name, "baseline", seconds, f"red without the model as well: {telling_line(there.output)}")
@@ -292,7 +293,7 @@ _WORDS: dict[Status, str] = {
 
 
 def _word(result: GateResult) -> str:
-    detail = f", {result.detail}" if result.detail and result.status != "passed" else ""
+    detail = f", {result.detail}" if result.detail else ""
     return f"{_WORDS[result.status]} in {result.seconds:.1f} s{detail}"
 
 

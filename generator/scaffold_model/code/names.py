@@ -1,7 +1,7 @@
 """Names in brackets: the strings of a list, and the names of ``from module import (...)``.
 
-A list with one name per line gets one more line and nothing else. A list on one line is rewritten through libcst,
-which keeps comments and spacing, and breaks into one name per line where it gets too long, as the formatter would.
+A list with one name per line gets one more line and nothing else. A list on one line is rewritten, and breaks into one
+name per line where it gets too long, as the formatter would. What is neither, or has comments, goes through libcst.
 """
 
 from __future__ import annotations
@@ -36,16 +36,19 @@ def insert_name(source: str, statement: ast.stmt, node: Brackets, name: str, ind
         return insert_before(source, line, f"{indent_of(source, lines[0])}{text},")
     first, last = statement.lineno, last_line(statement)
     before = get_lines(source, first, last)
-    compact = _rewritten(before, _offset(statement, node), name, index)
+    compact = _plain(before, node, name, index) or _rewritten(before, _offset(statement, node), name, index)
     if "\n" not in before and len(compact) > width and "#" not in before:
         return replace_lines(source, first, last, explode(compact))
     return replace_lines(source, first, last, compact)
 
 
-def remove_name(source: str, statement: ast.stmt, node: Brackets, name: str, width: int) -> str:
+def remove_name(
+    source: str, statement: ast.stmt, node: Brackets, name: str, width: int, broken_from: int | None = None
+) -> str:
     """Take ``name`` out of ``node``; the last name leaves empty brackets (an import can not be empty: it goes).
 
-    A list that was broken only because of ``name`` is put on one line again.
+    A list that was broken only because of ``name`` is put on one line again: one that is longer than ``broken_from``
+    (by default the width) with the name and fits into ``width`` without it.
     """
     listed = [element for element, _ in elements(node)]
     index = listed.index(name)
@@ -54,12 +57,12 @@ def remove_name(source: str, statement: ast.stmt, node: Brackets, name: str, wid
         return remove_lines(source, first, last)
     lines = [line for _, line in elements(node)]
     if not _exploded(node, lines):
-        return replace_lines(
-            source, first, last, _rewritten(get_lines(source, first, last), _offset(statement, node), name, index, -1)
-        )
+        before = get_lines(source, first, last)
+        rest = _plain(before, node, name, index, -1) or _rewritten(before, _offset(statement, node), name, index, -1)
+        return replace_lines(source, first, last, rest)
     whole = collapse(get_lines(source, first, last))
     source = remove_lines(source, lines[index], _end(node, index))
-    if len(whole) > width:
+    if len(whole) > (width if broken_from is None else broken_from):
         rest = collapse(get_lines(source, first, last - 1))
         if len(rest) <= width and "#" not in rest:
             return replace_lines(source, first, last - 1, rest)
@@ -76,9 +79,7 @@ def explode(statement: str) -> str:
     if code.startswith("from "):
         head, names = code.split(" import ", 1)
         rows = [name.strip() for name in names.strip("()").split(",") if name.strip()]
-        return "\n".join(
-            [f"{indent}{head} import (", *(f"{indent}{INDENT}{row}," for row in rows), f"{indent})"]
-        )
+        return "\n".join([f"{indent}{head} import (", *(f"{indent}{INDENT}{row}," for row in rows), f"{indent})"])
     start, end = code.index("[", code.rfind("=") if code.endswith("]") else code.index("(")), code.rindex("]")
     head, tail = code[:start], code[end + 1 :]
     rows = [row.strip() for row in code[start + 1 : end].split(",") if row.strip()]
@@ -128,6 +129,20 @@ def _offset(statement: ast.stmt, node: Brackets) -> int:
     lists = [item for item in ast.walk(statement) if isinstance(item, ast.List | ast.Tuple)]
     lists.sort(key=lambda item: (item.lineno, item.col_offset))
     return lists.index(node) if isinstance(node, ast.List | ast.Tuple) else 0
+
+
+def _plain(statement: str, node: Brackets, name: str, index: int, change: int = 1) -> str | None:
+    """As ``_rewritten``, for plain names on one line without a comment; None for all else."""
+    names = [element for element, _ in elements(node)]
+    aliased = isinstance(node, ast.ImportFrom) and any(alias.asname for alias in node.names)
+    if "\n" in statement or "#" in statement or "" in names or aliased or isinstance(node, ast.Tuple):
+        return None
+    names[index : index if change > 0 else index + 1] = [name] if change > 0 else []
+    if isinstance(node, ast.ImportFrom):
+        head, listed = statement.split(" import ", 1)
+        return f"{head} import ({', '.join(names)})" if "(" in listed else f"{head} import {', '.join(names)}"
+    row, items = statement.encode(), ", ".join(f'"{item}"' for item in names)
+    return (row[: node.col_offset] + f"[{items}]".encode() + row[node.end_col_offset :]).decode()
 
 
 def _rewritten(statement: str, offset: int, name: str, index: int, change: int = 1) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from . import (
+    auto_pipeline,
     dummy_objects,
     loaders_structure,
     loaders_types,
+    lora_docs,
     models_package,
     models_structure,
     models_types,
@@ -23,7 +25,7 @@ from . import (
     schedulers_types,
     toctree,
 )
-from .base import Entry, Listed, Page, Registry, Subject, is_listed
+from .base import Entry, Listed, Page, Registry, Subject
 
 # From the inside out: a package's own init decides the order of names in the init above it, and the dummies follow the
 # root's TYPE_CHECKING half, so they come after it. The docs depend on nothing and come last.
@@ -50,6 +52,6 @@ REGISTRIES: tuple[Registry, ...] = (
 )
 
 # Registries that a pull request may leave out; ``also`` names the ones that are wanted.
-OPTIONAL: tuple[Registry, ...] = ()
+OPTIONAL: tuple[Registry, ...] = (lora_docs, auto_pipeline)
 
-__all__ = ["OPTIONAL", "REGISTRIES", "Entry", "Listed", "Page", "Registry", "Subject", "is_listed", "modular_mapping", "toctree"]
+__all__ = ["OPTIONAL", "REGISTRIES", "Entry", "Listed", "Page", "Registry", "Subject", "modular_mapping", "toctree"]

@@ -102,17 +102,6 @@ class Registry(Protocol):
         """The source without ``entry``; unchanged where it is not listed."""
 
 
-def is_listed(registry: Registry, source: str, name: str) -> bool:
-    """Whether the registry lists ``name`` in ``source``."""
-    return any(item.object == name for item in registry.listed(source))
-
-
-def below(path: str, folder: str) -> str | None:
-    """``path`` relative to a folder of the library, or None when it is not in it."""
-    prefix = f"{ROOT}/{folder}/"
-    return path[len(prefix) :] if path.startswith(prefix) else None
-
-
 def area(export: Export) -> str:
     """The folder of the library that holds the export, which is also its key in the root init."""
     return export.path[len(ROOT) + 1 :].split("/", 1)[0]

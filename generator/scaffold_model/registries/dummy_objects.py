@@ -25,15 +25,15 @@ After:
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..code.syntax import last_line, parse
-from ..code.text import get_lines, insert_before, line_count, remove_lines
+from ..code.text import insert_before, remove_lines
 from ..errors import AnchorNotFound
+from ..plan import Export
 from . import lazy_init, paths
-from .base import ROOT, Entry, Export, Listed, Subject, area
+from .base import ROOT, Entry, Listed, Subject, area
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 NAME = "dummy_objects"
 FOLDER = f"{ROOT}/utils"
+_BLOCK = re.compile(r"(?:class|def) (\w+)\(|(\w+) = ")
 CLASS = """\
 class {name}(metaclass=DummyObject):
     _backends = {backends}
@@ -75,13 +76,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
 
 
 def listed(source: str) -> list[Listed]:
-    found: list[Listed] = []
-    for statement in parse(source).body:
-        if isinstance(statement, ast.ClassDef | ast.FunctionDef):
-            found.append(Listed(statement.name, "", statement.lineno))
-        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            found.append(Listed(statement.targets[0].id, "", statement.lineno))
-    return found
+    return [Listed(name, "", line) for name, line in _blocks(source)]
 
 
 def insert(source: str, entry: Entry) -> str:
@@ -102,23 +97,24 @@ def insert(source: str, entry: Entry) -> str:
 
 
 def remove(source: str, entry: Entry) -> str:
-    for statement in parse(source).body:
-        name = statement.name if isinstance(statement, ast.ClassDef | ast.FunctionDef) else None
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            name = statement.targets[0].id
-        if name != entry.object:
-            continue
-        first, last = statement.lineno, last_line(statement)
-        if last < line_count(source):
-            blank = [row for row in range(last + 1, min(last + 3, line_count(source) + 1)) if not _row(source, row)]
-            return remove_lines(source, first, last + len(blank))
-        blank = [row for row in range(first - 2, first) if not _row(source, row)]
-        return remove_lines(source, first - len(blank), last)
+    blocks = _blocks(source)
+    for index, (name, line) in enumerate(blocks):
+        if name == entry.object and index + 1 < len(blocks):
+            return remove_lines(source, line, blocks[index + 1][1] - 1)
+        if name == entry.object:
+            head = "\n".join(source.split("\n")[: line - 1]).rstrip("\n")
+            return head + ("\n" if source.endswith("\n") else "")
     return source
 
 
-def _row(source: str, line: int) -> str:
-    return get_lines(source, line, line).strip()
+def _blocks(source: str) -> list[tuple[str, int]]:
+    """The names of the placeholders with their lines; the files are generated, so that a line scan reads them."""
+    found: list[tuple[str, int]] = []
+    for number, text in enumerate(source.split("\n"), 1):
+        match = _BLOCK.match(text)
+        if match:
+            found.append((match[1] or match[2], number))
+    return found
 
 
 def _path(guard: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ The registries of init files differ only in which suite and which order they ask
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -155,7 +156,9 @@ def insert(
         key = same[0]
         assert key.names is not None
         index = name_position([name for name, _ in code_names.elements(key.names)], entry.object, entry)
-        return code_names.insert_name(source, key.statement, key.names, entry.object, index, entry.width)
+        # A list on one line breaks where it gets too long, or where this file breaks lists of two names already.
+        width = 0 if half == "structure" and key.item is None and _breaks_early(source, entry.width) else entry.width
+        return code_names.insert_name(source, key.statement, key.names, entry.object, index, width)
     return _new_key(source, entry, half, suite, present, key_position)
 
 
@@ -165,11 +168,22 @@ def remove(source: str, entry: Entry, half: str) -> str:
         if entry.object in [name for name, _ in key.objects] and key.module == entry.key:
             if len(key.objects) > 1:
                 assert key.names is not None
-                return code_names.remove_name(source, key.statement, key.names, entry.object, entry.width)
+                return code_names.remove_name(
+                    source, key.statement, key.names, entry.object, entry.width, _broken_from(key, half, entry)
+                )
             if key.item is not None:
                 return remove_lines(source, key.item.lineno, last_line(key.names or key.item))
             return _without(source, key.statement)
     return source
+
+
+def _broken_from(key: Key, half: str, entry: Entry) -> int:
+    """The length from which a list counts as broken for the sake of its last name alone; see ``insert``."""
+    if half == "types":
+        return entry.width
+    if len(key.objects) == 2 and key.item is None:
+        return 0
+    return entry.width if isinstance(key.statement, ast.Assign) else sys.maxsize
 
 
 def _without(source: str, statement: ast.stmt) -> str:
@@ -298,7 +312,10 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
         guard = " and ".join(f"is_{backend}_available()" for backend in entry.backends) or "a module"
         raise AnchorNotFound(entry.path, f"the suite for {guard} in the {half} half")
     for suite in matching:
-        if any(key.suite.index == suite.index and key.module == entry.key and key.names is not None for key in keys(source, half)):
+        if any(
+            key.suite.index == suite.index and key.module == entry.key and key.names is not None
+            for key in keys(source, half)
+        ):
             return suite
     return max(matching, key=lambda suite: counts[suite.index])
 
@@ -313,9 +330,7 @@ def _first_run(present: list[Key], suite: Suite) -> list[Key]:
     return run
 
 
-def _new_key(
-    source: str, entry: Entry, half: str, suite: Suite, present: list[Key], key_position: Position
-) -> str:
+def _new_key(source: str, entry: Entry, half: str, suite: Suite, present: list[Key], key_position: Position) -> str:
     module, name = entry.text_key, entry.object
     anchors = [key for key in present if key.item is None]
     if not anchors and half == "structure" and any(key.item is not None for key in present):
@@ -337,6 +352,17 @@ def _new_key(
         text = f"{text}\n" if index == 0 else f"\n{text}"
         return insert_before(source, line, text + "\n")
     return insert_before(source, line, text)
+
+
+def _breaks_early(source: str, width: int) -> bool:
+    """Whether most lists of several names that would fit on one line have one name per line."""
+    votes = 0
+    for key in keys(source, "structure"):
+        if isinstance(key.statement, ast.Assign) and key.item is None and len(key.objects) > 1:
+            text = get_lines(source, key.statement.lineno, last_line(key.statement))
+            if len(code_names.collapse(text)) <= width:
+                votes += 1 if "\n" in text else -1
+    return votes > 0
 
 
 def _spaced(source: str, statements: list[ast.stmt]) -> bool:

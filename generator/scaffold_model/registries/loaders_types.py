@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import lazy_init, paths
-from .base import ROOT, Entry, Export, Listed, Subject
+from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -36,7 +36,7 @@ PATH = f"{ROOT}/loaders/__init__.py"
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
-    if paths.in_area(subject, "loaders") and isinstance(subject, Export):
+    if paths.in_area(subject, "loaders"):
         yield Entry(
             NAME,
             PATH,

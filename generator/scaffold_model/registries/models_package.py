@@ -35,9 +35,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     folder, *rest = paths.module_of(subject)
     path = f"{ROOT}/models/{folder}/__init__.py"
     if rest and snapshot.exists(path):
-        yield Entry(
-            NAME, path, subject.name, ".".join(rest), backends=("torch",), width=conventions.line_length
-        )
+        yield Entry(NAME, path, subject.name, ".".join(rest), backends=("torch",), width=conventions.line_length)
 
 
 def listed(source: str) -> list[Listed]:

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING
 
 from ..code import pairs
 from ..errors import AnchorNotFound
+from ..plan import Export
 from . import blocks, unsorted
-from .base import ROOT, Entry, Export, Listed, Subject
+from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -61,7 +62,7 @@ def insert(source: str, entry: Entry) -> str:
         MAPPING,
         entry.object,
         f'"{entry.value}"',
-        lambda keys: unsorted.after_predecessor(keys, entry.object, entry),
+        lambda keys: unsorted.in_family(keys, entry.object, entry),
     )
     if edited is None:
         raise AnchorNotFound(entry.path or PATH, MAPPING)

@@ -36,7 +36,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import lazy_init, paths, unsorted
-from .base import ROOT, Entry, Export, Listed, Subject
+from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -47,7 +47,7 @@ PATH = f"{ROOT}/modular_pipelines/__init__.py"
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
-    if paths.in_area(subject, "modular_pipelines") and isinstance(subject, Export):
+    if paths.in_area(subject, "modular_pipelines"):
         yield Entry(
             NAME,
             PATH,
@@ -69,7 +69,7 @@ def insert(source: str, entry: Entry) -> str:
         entry,
         "structure",
         name_position=unsorted.after_kin,
-        key_position=unsorted.beside_family,
+        key_position=unsorted.in_family_before_last,
     )
 
 

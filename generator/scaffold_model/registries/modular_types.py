@@ -52,7 +52,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import lazy_init, paths
-from .base import ROOT, Entry, Export, Listed, Subject
+from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -63,7 +63,7 @@ PATH = f"{ROOT}/modular_pipelines/__init__.py"
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
-    if paths.in_area(subject, "modular_pipelines") and isinstance(subject, Export):
+    if paths.in_area(subject, "modular_pipelines"):
         yield Entry(
             NAME,
             PATH,

@@ -49,18 +49,21 @@ def _page(
     snapshot: Snapshot, paths: Mapping[str, str], items: tuple[toc.Item, ...], area: str, local: str, text: str
 ) -> Page:
     plain = _COMMENT.sub("", text)
-    heading = _HEADING.search(plain)
     documents = tuple(name.rsplit(".", 1)[-1] for name in _AUTODOC.findall(plain))
-    title = _short(heading[1]) if heading else documents[0] if documents else local.rsplit("/", 1)[-1]
+    title = heading(text) or (documents[0] if documents else local.rsplit("/", 1)[-1])
     if area != "pipelines" and title not in paths and documents:
         title = documents[0]
     section = _section(snapshot, paths, items, area, title, documents, plain)
     return Page(local, title, section, documents)
 
 
-def _short(heading: str) -> str:
-    """A heading without its tagline: ``Foo: Fast Painting`` is Foo; a pipeline's class name becomes words."""
-    title = heading.split(": ", 1)[0]
+def heading(text: str) -> str:
+    """The first heading of a page without its tagline: ``Foo: Fast Painting`` is Foo.
+
+    A pipeline's class name becomes words. A page without a heading has an empty one.
+    """
+    match = _HEADING.search(_COMMENT.sub("", text))
+    title = match[1].split(": ", 1)[0] if match else ""
     if re.fullmatch(r"\w+Pipeline", title):
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title.removesuffix("Pipeline"))
     return title

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from ..plan import Export
 from .base import ROOT, Subject, area
 
 PACKAGED = ("pipelines", "modular_pipelines", "schedulers")
-EXPORTED = ("models", "pipelines", "modular_pipelines", "schedulers")
+EXPORTED = (*PACKAGED, "models", "hooks", "guiders")
 
 
 def module_of(export: Export) -> tuple[str, ...]:
@@ -16,7 +17,7 @@ def module_of(export: Export) -> tuple[str, ...]:
     return tuple(export.path.removesuffix(".py").split("/")[3:])
 
 
-def in_area(subject: Subject, name: str) -> bool:
+def in_area(subject: Subject, name: str) -> TypeGuard[Export]:
     """Whether ``subject`` is an export that lies in ``src/diffusers/<name>/``."""
     return isinstance(subject, Export) and area(subject) == name and subject.path.count("/") > 2
 

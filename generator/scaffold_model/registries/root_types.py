@@ -35,8 +35,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..plan import Export
 from . import lazy_init, paths
-from .base import ROOT, Entry, Export, Listed, Subject, area
+from .base import ROOT, Entry, Listed, Subject, area
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -48,9 +49,7 @@ PATH = f"{ROOT}/__init__.py"
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
     if isinstance(subject, Export) and area(subject) in paths.EXPORTED:
-        yield Entry(
-            NAME, PATH, subject.name, area(subject), backends=subject.backends, width=conventions.line_length
-        )
+        yield Entry(NAME, PATH, subject.name, area(subject), backends=subject.backends, width=conventions.line_length)
 
 
 def listed(source: str) -> list[Listed]:

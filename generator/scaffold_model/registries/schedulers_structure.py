@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import lazy_init, paths
-from .base import ROOT, Entry, Export, Listed, Subject
+from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -35,7 +35,7 @@ PATH = f"{ROOT}/schedulers/__init__.py"
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
-    if paths.in_area(subject, "schedulers") and isinstance(subject, Export):
+    if paths.in_area(subject, "schedulers"):
         key = paths.module_of(subject)[0]
         yield Entry(NAME, PATH, subject.name, key, backends=subject.backends, width=conventions.line_length)
 

@@ -1,32 +1,37 @@
-"""Places in the lists that nobody keeps sorted: next to the family, else between sorted neighbours."""
+"""Places in the lists that nobody keeps sorted: next to the family, else near an alphabetical neighbour.
+
+Which rule a list gets was measured on the pull requests that added to it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from ..code.ordering import common_prefix, plain_key, sorted_position
+from ..code.ordering import common_prefix, sorted_position
 from .base import Entry
 
 
-def family(name: str) -> str:
-    """What the names of one family begin with: ``hunyuan`` for ``hunyuan_video1_5``, ``wan`` for ``wan-i2v``."""
-    return re.split(r"[\d_.-]", name, maxsplit=1)[0]
-
-
 def beside_family(present: Sequence[str], name: str, entry: Entry) -> int:
-    """Behind the nearest member of the family, else behind the alphabetical predecessor."""
-    kin = [index for index, other in enumerate(present) if family(other) == family(name)]
+    """Behind the nearest member of the family, else between two neighbours that it sorts between."""
+    kin = _kin(present, name)
     if kin:
-        nearest = max(kin, key=lambda index: (common_prefix(present[index], name), index))
-        return nearest + 1
-    return after_predecessor(present, name, entry)
+        return max(kin, key=lambda index: (common_prefix(present[index], name), index)) + 1
+    return _between(present, name)
 
 
-def after_predecessor(present: Sequence[str], name: str, entry: Entry) -> int:
-    """Behind the greatest name that is smaller."""
-    smaller = [index for index, other in enumerate(present) if other < name]
-    return max(smaller, key=lambda index: (present[index], index)) + 1 if smaller else 0
+def in_family(present: Sequence[str], name: str, entry: Entry) -> int:
+    """In the order of the family, else behind the alphabetical predecessor."""
+    kin = _kin(present, name)
+    if not kin:
+        return _after_predecessor(present, name)
+    smaller = [index for index in kin if present[index] < name]
+    return max(smaller, key=lambda index: (present[index], index)) + 1 if smaller else kin[0]
+
+
+def in_family_before_last(present: Sequence[str], name: str, entry: Entry) -> int:
+    """As ``in_family``, but never behind the last: that is no model's package, and stays the last."""
+    return min(in_family(present, name, entry), max(len(present) - 1, 0))
 
 
 def after_kin(present: Sequence[str], name: str, entry: Entry) -> int:
@@ -45,6 +50,26 @@ def at_end(present: Sequence[str], name: str, entry: Entry) -> int:
     return len(present)
 
 
-def in_ascii(present: Sequence[str], name: str, entry: Entry) -> int:
-    """Plain sorted order."""
-    return sorted_position([plain_key(item) for item in present], plain_key(name))
+def _family(name: str) -> str:
+    """What the names of one family begin with: ``hunyuan`` for ``hunyuan_video1_5``, ``wan`` for ``wan-i2v``."""
+    return re.split(r"[\d_.-]", name, maxsplit=1)[0]
+
+
+def _kin(present: Sequence[str], name: str) -> list[int]:
+    return [index for index, other in enumerate(present) if _family(other) == _family(name)]
+
+
+def _between(present: Sequence[str], name: str) -> int:
+    """Of the gaps that the name sorts into, the one with the most alike neighbours; else the best sorted place."""
+    best = sorted_position([(other,) for other in present], (name,))
+    gaps = [index for index in range(1, len(present)) if present[index - 1] < name < present[index]]
+
+    def likeness(index: int) -> tuple[int, int]:
+        return common_prefix(present[index - 1], name) + common_prefix(present[index], name), -abs(index - best)
+
+    return max(gaps, key=likeness, default=best)
+
+
+def _after_predecessor(present: Sequence[str], name: str) -> int:
+    smaller = [index for index, other in enumerate(present) if other < name]
+    return max(smaller, key=lambda index: (present[index], index)) + 1 if smaller else 0

@@ -1,0 +1,129 @@
+"""The AUTO_* mappings of ``pipelines/auto_pipeline.py``: which class does which task for which model.
+
+Before:
+    from .bar import BarPipeline
+
+    AUTO_TEXT2IMAGE_PIPELINES_MAPPING = OrderedDict(
+        [
+            ("bar", BarPipeline),
+        ]
+    )
+
+Entry: Entry("auto_pipeline", "", "FooPipeline", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING", "foo", order=("foo",))
+
+After:
+    from .bar import BarPipeline
+    from .foo import FooPipeline
+
+    AUTO_TEXT2IMAGE_PIPELINES_MAPPING = OrderedDict(
+        [
+            ("bar", BarPipeline),
+            ("foo", FooPipeline),
+        ]
+    )
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..code import pairs
+from ..code.syntax import parse
+from ..errors import AnchorNotFound
+from ..plan import Export
+from . import lazy_init, pages, paths, unsorted
+from .base import ROOT, Entry, Listed, Subject
+
+if TYPE_CHECKING:
+    from ..conventions import Conventions
+    from ..snapshot import Snapshot
+
+NAME = "auto_pipeline"
+PATH = f"{ROOT}/pipelines/auto_pipeline.py"
+_MAPPING = re.compile(r"^(AUTO_\w+_PIPELINES_MAPPING)\b", re.MULTILINE)
+# What a class name says of its task, by the mapping's name; a name that says nothing makes something from text.
+_TASKS = (
+    ("IMAGE2IMAGE", re.compile(r"Img2Img|ImageToImage")),
+    ("INPAINT", re.compile(r"Inpaint(?:ing)?")),
+    ("IMAGE2VIDEO", re.compile(r"ImageToVideo|Image2Video|I2V")),
+    ("VIDEO2VIDEO", re.compile(r"VideoToVideo|Video2Video|V2V")),
+)
+
+
+def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
+    source = snapshot.read(PATH)
+    if source is None or not isinstance(subject, Export) or subject.kind != "pipeline":
+        return
+    folder = subject.path.rsplit("/", 1)[0]
+    if folder.count("/") < 3:
+        return
+    stem, task = subject.name.removesuffix("Pipeline"), ""
+    for name, pattern in _TASKS:
+        if pattern.search(stem):
+            stem, task = pattern.sub("", stem), name
+    if not task:
+        kind = pages.modality(snapshot, {subject.name: subject.path}, (subject.name,), "")
+        task = f"TEXT2{kind.upper()}"
+    mapping = f"AUTO_{task}_PIPELINES_MAPPING"
+    if mapping in _MAPPING.findall(source):
+        package = paths.module_of(subject)[0]
+        key = _key(package, stem, folder, snapshot)
+        yield Entry(NAME, PATH, subject.name, mapping, key, order=(package,), width=conventions.line_length)
+
+
+def listed(source: str) -> list[Listed]:
+    found: list[Listed] = []
+    for name in dict.fromkeys(_MAPPING.findall(source)):
+        mapping = pairs.find(source, name)
+        for pair in mapping.pairs if mapping else ():
+            found.append(Listed(ast.unparse(pair.value), name, pair.first, pair.key))
+    return sorted(found, key=lambda item: item.line)
+
+
+def insert(source: str, entry: Entry) -> str:
+    if any(item.object == entry.object for item in listed(source)):
+        return source
+    edited = pairs.insert(
+        source,
+        entry.text_key,
+        entry.value,
+        entry.object,
+        lambda keys: unsorted.after_kin(keys, entry.value, replace(entry, order=())),
+    )
+    if edited is None:
+        raise AnchorNotFound(entry.path or PATH, entry.text_key)
+    return lazy_init.insert(
+        edited,
+        _import(entry),
+        "types",
+        name_position=lazy_init.by_import_order,
+        key_position=lazy_init.by_module_order,
+        guarded=False,
+    )
+
+
+def remove(source: str, entry: Entry) -> str:
+    source = pairs.remove(source, entry.text_key, entry.value, entry.object)
+    used = [node for node in ast.walk(parse(source)) if isinstance(node, ast.Name) and node.id == entry.object]
+    return source if used else lazy_init.remove(source, _import(entry), "types")
+
+
+def _import(entry: Entry) -> Entry:
+    return replace(entry, key=entry.order[0], order=())
+
+
+def _key(package: str, stem: str, folder: str, snapshot: Snapshot) -> str:
+    """The package's name, and what the class name says beyond the plainest pipeline of the package."""
+    names = re.findall(
+        r"^class (\w+)Pipeline\(",
+        "\n".join(snapshot.read(f"{folder}/{name}") or "" for name in snapshot.files(folder) if name.endswith(".py")),
+        re.MULTILINE,
+    )
+    plainest = min(names, key=len, default=stem)
+    model = package.replace("_", "-")
+    rest = stem.removeprefix(plainest) if stem.startswith(plainest) else ""
+    return f"{model}-{rest.lower()}" if rest else model
