@@ -27,7 +27,9 @@ class TemplateBundle(BuildHookInterface):  # type: ignore[misc]
         if (root / ".git").exists():
             make_bundle(root, bundle)
         elif not bundle.is_file():
-            raise SystemExit("scaffold-model: this source tree has no git history; build from a clone or from the sdist")
+            raise SystemExit(
+                "scaffold-model: this source tree has no git history; build from a clone or from the sdist"
+            )
         target = "scaffold_model/template.bundle" if self.target_name == "wheel" else BUNDLE
         build_data["force_include"][str(bundle)] = target
 

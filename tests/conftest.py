@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,9 +60,9 @@ def clone_of(pristine: Path, target: Path, revision: str = "HEAD") -> Path:
 
 
 @pytest.fixture
-def checkout(pristine: Path, tmp_path: Path) -> Iterator[Path]:
+def checkout(pristine: Path, tmp_path: Path) -> Path:
     """A fresh clone of diffusers HEAD for one test."""
-    yield clone_of(pristine, tmp_path / "diffusers")
+    return clone_of(pristine, tmp_path / "diffusers")
 
 
 def git_status(checkout: Path) -> str:

@@ -71,6 +71,7 @@ def read_only(root: Path) -> None:
     (root / ROOT_INIT).chmod(0o444)
 
 
+COPIER = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--vcs-ref=HEAD"]
 FOO = {"name": "foo"}
 IDENTIFIER = ("name", "must be a snake_case identifier")
 CASES: dict[str, Case] = {
@@ -87,8 +88,12 @@ CASES: dict[str, Case] = {
         {**FOO, "class_prefix": "Flux"},
         ("transformer_flux.py", "class FluxTransformer2DModel exists already (line ", "--class-prefix"),
     ),
-    "existing test": Case(FOO, ("exists already", "choose another"), write("tests/pipelines/foo/test_pipeline_foo.py")),
-    "existing docs page": Case(FOO, ("exists already", "choose another"), write("docs/source/en/api/pipelines/foo.md")),
+    "existing test": Case(
+        FOO, ("exists already", "choose another"), write("tests/pipelines/foo/test_pipeline_foo.py")
+    ),
+    "existing docs page": Case(
+        FOO, ("exists already", "choose another"), write("docs/source/en/api/pipelines/foo.md")
+    ),
     "unknown autoencoder": Case(
         {**FOO, "vae": "AutoEncoderKL"}, ("--vae AutoEncoderKL is no class of", "did you mean", "AutoencoderKL")
     ),
@@ -102,7 +107,9 @@ CASES: dict[str, Case] = {
     ),
     "merge conflict": Case(FOO, (MODELS_INIT, "merge-conflict markers in line ", "settle the merge"), conflict),
     "syntax error": Case(
-        FOO, (MODELS_INIT, "syntax error", "line "), replace(MODELS_INIT, "_import_structure = {}", "_import_structure = {")
+        FOO,
+        (MODELS_INIT, "syntax error", "line "),
+        replace(MODELS_INIT, "_import_structure = {}", "_import_structure = {"),
     ),
     "not UTF-8": Case(FOO, (MODELS_INIT, "not valid UTF-8", "save the file as UTF-8"), not_utf8),
     "read-only": Case(FOO, (ROOT_INIT, "is read-only, mode 0444", "chmod u+w"), read_only),
@@ -187,8 +194,7 @@ def test_copier_refuses(case: Case, pristine: Path, tmp_path: Path) -> None:
     before = state(root)
     data = [f"--data={question}={answer}" for question, answer in case.answers.items()]
     done = subprocess.run(
-        [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--vcs-ref=HEAD"]
-        + [*data, str(ROOT), str(root)],
+        [*COPIER, *data, str(ROOT), str(root)],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -137,7 +137,19 @@ def git(root: Path, *arguments: str) -> None:
 
 def test_head_and_exclude(root: Path) -> None:
     git(root, "init", "-q", "-b", "trunk")
-    git(root, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "--allow-empty", "-m", "x", "--date=2020-01-01")
+    git(
+        root,
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@y",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "x",
+        "--date=2020-01-01",
+    )
     stand = head(root)
     assert len(stand.commit) == 40
     assert stand.branch == "trunk"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from scaffold_model.conventions import detect
 from scaffold_model.snapshot import Snapshot
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from scaffold_model.copied import fill, unfilled
 from scaffold_model.copied.headers import HEADER, Header
 from scaffold_model.copied.names import free_names

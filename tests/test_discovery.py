@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from scaffold_model.discovery import Discovery, discover
 from scaffold_model.plan import Export
 from scaffold_model.snapshot import Snapshot
@@ -13,12 +14,12 @@ BOTH = ("torch", "transformers")
 
 
 def found(**files: str) -> Discovery:
-    """What is discovered in a tree; ``__`` in a name stands for a slash."""
+    """What is discovered in a tree; ``__`` in a name stands for a slash, INIT for ``__init__``."""
     base = {
         f"{SRC}/__init__.py": "_import_structure = {}\n",
         f"{SRC}/models/modeling_utils.py": "class ModelMixin:\n    pass\n\n\nclass LegacyModel(ModelMixin):\n    pass\n",
     }
-    tree = {f"{SRC}/{name.replace('__', '/')}.py": text for name, text in files.items()}
+    tree = {f"{SRC}/{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in files.items()}
     return discover(Snapshot(None, {**base, **tree}))
 
 
@@ -115,7 +116,7 @@ def test_a_component_is_for_its_package_and_what_nothing_decides_is_a_notice_wit
         pipelines__foo__pipeline_foo=PIPELINE,
         pipelines__foo__head="class FooHead(ModelMixin):\n    pass\n",
         pipelines__foo__pipeline_output="class FooPipelineOutput(BaseOutput):\n    pass\n",
-        pipelines__foo____init__="",
+        pipelines__foo__INIT="",
     )
     assert names(result) == ["FooPipeline"]
     assert [export.name for export in result.components] == ["FooHead"]
@@ -126,7 +127,7 @@ def test_a_component_is_for_its_package_and_what_nothing_decides_is_a_notice_wit
 
 def test_hooks_with_a_config_are_exported_and_others_not() -> None:
     result = found(
-        hooks____init__="if is_torch_available():\n    from .foo import FooConfig, apply_foo\n    from .hooks import ModelHook\n"
+        hooks__INIT="if is_torch_available():\n    from .foo import FooConfig, apply_foo\n    from .hooks import ModelHook\n"
     )
     assert names(result) == ["FooConfig", "apply_foo"]
 

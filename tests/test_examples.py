@@ -25,6 +25,8 @@ def test_an_example_is_up_to_date(folder: Path, pristine: Path, tmp_path: Path) 
     clone = clone_of(pristine, tmp_path / "diffusers", examples.PINNED)
     expected = examples.example(yaml.safe_load((folder / "answers.yml").read_text()), clone)
     committed = {
-        str(path.relative_to(folder)): path.read_bytes().decode("utf-8") for path in folder.rglob("*") if path.is_file()
+        str(path.relative_to(folder)): path.read_bytes().decode("utf-8")
+        for path in folder.rglob("*")
+        if path.is_file()
     }
     assert committed == expected, "run `make examples` and look at the difference"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from scaffold_model import formatting
 from scaffold_model.formatting import FormattingFailed, find_ruff, format_python
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import clone_of
+
 from scaffold_model.errors import AnchorNotFound, CopySourceError
 from scaffold_model.lora import LORA_PIPELINE, PEFT, add_lora_mixin
 from scaffold_model.plan import Edit

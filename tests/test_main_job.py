@@ -16,6 +16,7 @@ from scaffold_model.spec import ModelSpec
 
 pytestmark = pytest.mark.checkout
 
+COPIER = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet"]
 FLAGS = {"modular": "--modular", "standard": "--standard", "both": "--both"}
 
 #: At least so many tests must pass in the file of each layer.
@@ -53,7 +54,14 @@ def test_green_from_birth(
 ) -> None:
     root = clone_of(pristine, tmp_path / "diffusers")
     made = run_command(
-        "--name", "foo", FLAGS[format_name], *(["--lora"] if lora else []), "--python", torch_python, "--json", cwd=root
+        "--name",
+        "foo",
+        FLAGS[format_name],
+        *(["--lora"] if lora else []),
+        "--python",
+        torch_python,
+        "--json",
+        cwd=root,
     )
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["status"] == "applied"
@@ -78,7 +86,9 @@ def test_green_from_birth(
     assert git_status(root) == before, "verify left something behind"
 
     spec = ModelSpec("foo", format=format_name, lora="yes" if lora else "no")
-    code = "import diffusers\n" + "".join(f"assert diffusers.{name}.__name__ == {name!r}\n" for name in spec.public_classes)
+    code = "import diffusers\n" + "".join(
+        f"assert diffusers.{name}.__name__ == {name!r}\n" for name in spec.public_classes
+    )
     for slow in ("", "1"):
         environment = {**os.environ, "PYTHONPATH": str(root / "src"), "DIFFUSERS_SLOW_IMPORT": slow}
         subprocess.run([torch_python, "-c", code], check=True, env=environment, cwd=root)
@@ -105,7 +115,17 @@ def test_names_come_out_right(
     name: str, flags: tuple[str, ...], prefix: str, title: str, checkout: Path, torch_python: str
 ) -> None:
     done = run_command(
-        "--name", name, "--both", "--lora", "--auto-pipeline", "--scheduler", "new", *flags, "--python", torch_python, cwd=checkout
+        "--name",
+        name,
+        "--both",
+        "--lora",
+        "--auto-pipeline",
+        "--scheduler",
+        "new",
+        *flags,
+        "--python",
+        torch_python,
+        cwd=checkout,
     )
     assert done.returncode == 0, done.stderr
     files = subprocess.run(
@@ -130,7 +150,14 @@ def test_names_come_out_right(
         environment["PATH"] = f"{Path(torch_python).parent}{os.pathsep}{environment['PATH']}"
         subprocess.run([torch_python, *script], cwd=checkout, check=True, env=environment)
     subprocess.run(
-        [str(Path(torch_python).with_name("doc-builder")), "style", *files_of(checkout, name), "--max_len", "119", "--check_only"],
+        [
+            str(Path(torch_python).with_name("doc-builder")),
+            "style",
+            *files_of(checkout, name),
+            "--max_len",
+            "119",
+            "--check_only",
+        ],
         cwd=checkout,
         check=True,
     )
@@ -151,7 +178,9 @@ def test_names_come_out_right(
 
 def files_of(checkout: Path, name: str) -> list[str]:
     spec = ModelSpec(name)
-    return [place for place in spec.owned_places() if (checkout / place).exists() and place.startswith(("src", "docs"))]
+    return [
+        place for place in spec.owned_places() if (checkout / place).exists() and place.startswith(("src", "docs"))
+    ]
 
 
 def test_copier_and_the_command_write_the_same(pristine: Path, tmp_path: Path) -> None:
@@ -160,13 +189,18 @@ def test_copier_and_the_command_write_the_same(pristine: Path, tmp_path: Path) -
     by_copier = clone_of(pristine, tmp_path / "copier")
     data = {"name": "y_image", "format": "both", "lora": "yes", "scheduler": "new"}
     done = run_command(
-        *("--name", "y_image", "--both", "--lora", "--scheduler", "new", "--vcs-ref", ref.stdout.strip()), cwd=by_command
+        *("--name", "y_image", "--both", "--lora", "--scheduler", "new", "--vcs-ref", ref.stdout.strip()),
+        cwd=by_command,
     )
     assert done.returncode == 0, done.stderr
     copied = subprocess.run(
-        [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", f"--vcs-ref={ref.stdout.strip()}"]
-        + [f"--data={key}={value}" for key, value in data.items()]
-        + [str(ROOT), "."],
+        [
+            *COPIER,
+            f"--vcs-ref={ref.stdout.strip()}",
+            *(f"--data={key}={value}" for key, value in data.items()),
+            str(ROOT),
+            ".",
+        ],
         cwd=by_copier,
         capture_output=True,
         text=True,
@@ -206,8 +240,7 @@ def test_steps_one_by_one_give_the_same(checkout: Path, pristine: Path, tmp_path
     other = clone_of(pristine, tmp_path / "other")
     assert run_command("--name", "foo", "--lora", cwd=other).returncode == 0
     subprocess.run(
-        [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--skip-tasks", "--vcs-ref=HEAD"]
-        + ["--data=name=foo", "--data=lora=yes", str(ROOT), "."],
+        [*COPIER, "--skip-tasks", "--vcs-ref=HEAD", "--data=name=foo", "--data=lora=yes", str(ROOT), "."],
         cwd=checkout,
         check=True,
     )

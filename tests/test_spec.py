@@ -48,7 +48,9 @@ def test_class_prefix_can_be_given() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["", "Foo", "a/b", "../x", "foo bar", "1foo", "_foo", "foo_", "fo__o", "fóo", "foo-bar", "a.b"])
+@pytest.mark.parametrize(
+    "name", ["", "Foo", "a/b", "../x", "foo bar", "1foo", "_foo", "foo_", "fo__o", "fóo", "foo-bar", "a.b"]
+)
 def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match="snake_case identifier"):
         ModelSpec(name)

@@ -21,7 +21,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SCAFFOLD = [sys.executable, "-m", "scaffold_model"]
-COPIER = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--vcs-ref=HEAD", "--data=name=foo"]
+COPIER = [
+    sys.executable,
+    "-m",
+    "copier",
+    "copy",
+    "--trust",
+    "--defaults",
+    "--quiet",
+    "--vcs-ref=HEAD",
+    "--data=name=foo",
+]
 
 
 @dataclass

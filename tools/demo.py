@@ -35,7 +35,9 @@ def step(title: str) -> None:
 def run(*arguments: str, cwd: Path) -> str:
     """Show a command, run it, show what it prints; end the demo where it fails."""
     console.print(f"[bold]$ {shlex.join(arguments)}[/]", soft_wrap=True)
-    command = [sys.executable, "-m", "scaffold_model", *arguments[1:]] if arguments[0] == "scaffold-model" else arguments
+    command = (
+        [sys.executable, "-m", "scaffold_model", *arguments[1:]] if arguments[0] == "scaffold-model" else arguments
+    )
     done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
     sys.stdout.write(done.stdout)
     sys.stdout.flush()
@@ -88,7 +90,9 @@ def main() -> None:
     missing = missing_modules(python, ["torch", "transformers"])
     step("An image from the tiny pipeline")
     if missing:
-        console.print(f"left out: {python} has no {' and no '.join(missing)}; with them, run: make demo SCAFFOLD_MODEL_PYTHON=PATH")
+        console.print(
+            f"left out: {python} has no {' and no '.join(missing)}; with them, run: make demo SCAFFOLD_MODEL_PYTHON=PATH"
+        )
         return
     picture = DEMO / "y_image.png"
     os.environ["HF_HOME"] = str(DEMO / "hub")

@@ -35,7 +35,10 @@ def example(answers: dict[str, object], clone: Path) -> dict[str, str]:
     spec = ModelSpec.from_answers({**house_answers(snapshot, stand), **answers})
     rendered = render(spec.answers())
     plan = create(spec, snapshot, stand, rendered)
-    files = {"answers.yml": yaml.safe_dump(answers, sort_keys=False), "tree.txt": tree([new.path for new in plan.new_files])}
+    files = {
+        "answers.yml": yaml.safe_dump(answers, sort_keys=False),
+        "tree.txt": tree([new.path for new in plan.new_files]),
+    }
     shown = {path: text for path, text in rendered.items() if spec.owns(path)}
     for path, text in {**shown, **formatted(spec, shown, None)}.items():
         files[f"files/{path}"] = text
@@ -60,7 +63,9 @@ def tree(paths: list[str]) -> str:
 def main() -> None:
     """Regenerate every example from the answers that are committed with it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkout", type=Path, default=None, help="a clone of diffusers that holds the pinned commit")
+    parser.add_argument(
+        "--checkout", type=Path, default=None, help="a clone of diffusers that holds the pinned commit"
+    )
     arguments = parser.parse_args()
     source = arguments.checkout or Path(
         os.environ.get("DIFFUSERS_CHECKOUT", Path.home() / ".cache/scaffold-model/diffusers")

@@ -129,7 +129,9 @@ def check_writable(checkout: Path, plan: Plan) -> None:
         for parent in reversed(target.parents):
             if parent.is_symlink() and checkout in parent.parents:
                 raise BrokenFile(
-                    "is reached through a symbolic link", path=path, hint="replace the link by a real folder and run again"
+                    "is reached through a symbolic link",
+                    path=path,
+                    hint="replace the link by a real folder and run again",
                 )
         if target.is_symlink():
             raise BrokenFile("is a symbolic link", path=path, hint="replace it by a real file and run again")
@@ -180,7 +182,9 @@ def apply(checkout: Path, plan: Plan, prove: Callable[[Snapshot], None] | None =
         staged: list[tuple[str, Path]] = []
         for new in plan.new_files:
             _make_folders((checkout / new.path).parent, undo)
-            staged.append((_stage(checkout / new.path, new.text, 0o755 if new.executable else 0o644, undo), checkout / new.path))
+            staged.append(
+                (_stage(checkout / new.path, new.text, 0o755 if new.executable else 0o644, undo), checkout / new.path)
+            )
         for edit in plan.edits:
             target = checkout / edit.path
             mode = stat.S_IMODE(target.stat().st_mode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,7 +26,9 @@ _checkout_option = click.option(
     metavar="DIR",
     help="The checkout of diffusers.  [default: the one around the current folder]",
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
+)
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Show the full diff; write nothing.")
 _python_option = click.option(
     "--python",
@@ -44,7 +47,7 @@ class _Group(click.Group):
         formatter.write_usage("scaffold-model", "COMMAND [OPTIONS]", prefix="       ")
 
 
-def _choice(question: str, help_text: str, **extra: Any) -> Any:
+def _choice(question: str, help_text: str, **extra: Any) -> Callable[[Any], Any]:
     from .spec import CHOICES, UNSUPPORTED, flag
 
     values = CHOICES[question]
@@ -94,7 +97,9 @@ def _choice(question: str, help_text: str, **extra: Any) -> Any:
     help="The tiny test repository.  [default: hf-internal-testing/tiny-<name>-modular-pipe]",
 )
 @click.option("--reference", default=None, metavar="PATH_OR_URL", help="The reference implementation.")
-@click.option("--answers", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Answers from a YAML file.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Answers from a YAML file."
+)
 @click.option("--vcs-ref", default=None, metavar="REF", help="Version of the template.  [default: the newest]")
 @_python_option
 @_checkout_option
@@ -102,7 +107,7 @@ def _choice(question: str, help_text: str, **extra: Any) -> Any:
 @_json_option
 @_yes_option
 @click.pass_context
-def cli(ctx: click.Context, **options: Any) -> None:
+def cli(ctx: click.Context, /, **options: Any) -> None:
     """Lay out a complete, working new-model pull request in a checkout of diffusers, and register it everywhere."""
     if ctx.invoked_subcommand is None:
         _create(options)
@@ -117,14 +122,7 @@ def _create(options: dict[str, Any]) -> None:
     from .snapshot import Snapshot
     from .spec import ModelSpec
 
-    given = {
-        key: options[key]
-        for key in ("name", "format", "modality", "attention", "text_encoder", "vae", "scheduler", "guidance")
-        + ("lora", "single_file", "auto_pipeline", "title", "class_prefix", "hub_repo", "tiny_repo", "reference")
-        if options[key] is not None
-    }
-    if options["task"]:
-        given["task"] = options["task"]
+    given = {key: options[key] for key in ModelSpec.__dataclass_fields__ if options.get(key) not in (None, ())}
     if options["answers"]:
         path: Path = options["answers"]
         try:
@@ -244,7 +242,10 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
     exclude_state(root)
     for question, detected in house_answers(snapshot, stand).items():
         if getattr(spec, question) != detected:
-            click.echo(f"notice: this checkout's {question} is {detected}; the render used {getattr(spec, question)}", err=True)
+            click.echo(
+                f"notice: this checkout's {question} is {detected}; the render used {getattr(spec, question)}",
+                err=True,
+            )
     _print_change(plan, dry_run=False, as_json=False, spec=spec)
 
 
@@ -338,6 +339,57 @@ def tiny(
         click.echo(f"{picture.path}: {picture.width}x{picture.height} pixels, {picture.colours} colours")
 
 
+@cli.command()
+@click.argument("name")
+@_python_option
+@_checkout_option
+@_json_option
+@click.pass_context
+def verify(ctx: click.Context, name: str, python: str | None, checkout: Path | None, as_json: bool) -> None:
+    """Run the checkout's own gates and the model's tests; end with one table."""
+    from .checkout import find_checkout
+    from .pythons import find_python
+    from .report import print_json, print_verification, verification_json
+    from .scaffold import read_spec
+    from .snapshot import Snapshot
+    from .verify import verify as run_gates
+
+    root = find_checkout(checkout or Path.cwd())
+    spec = read_spec(Snapshot(root), name)
+    verification = run_gates(root, spec, find_python(python, root), _progress)
+    if as_json:
+        print_json(verification_json(verification))
+    else:
+        print_verification(verification)
+    ctx.exit(DONE if verification.clean else FOUND)
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--version", "release", default=None, metavar="VERSION", help="The release.  [default: the newest]")
+@_json_option
+def practice(directory: Path, release: str | None, as_json: bool) -> None:
+    """Make a practice checkout from the released diffusers sources."""
+    from .practice import practice as make
+    from .report import print_json
+
+    made = make(directory, _progress, release)
+    if as_json:
+        print_json(
+            {
+                "directory": str(made.directory),
+                "version": made.version,
+                "commit": made.commit,
+                "notices": list(made.notices),
+            }
+        )
+        return
+    click.echo(f"A practice checkout of diffusers {made.version}: {directory}")
+    for notice in made.notices:
+        click.echo(f"notice: {notice}")
+    click.echo(f"Next\n  cd {directory}\n  scaffold-model --name y_image --modular")
+
+
 def _progress(line: str) -> None:
     click.echo(line, err=True)
 
@@ -386,7 +438,9 @@ def _report_bug(error: Exception, as_json: bool) -> NoReturn:
     if as_json:
         from .report import print_json
 
-        print_json({"status": "refused", "error": {"type": "InternalError", "message": message, "path": None, "hint": hint}})
+        print_json(
+            {"status": "refused", "error": {"type": "InternalError", "message": message, "path": None, "hint": hint}}
+        )
     else:
         click.echo(f"scaffold-model: {message}; {hint}", err=True)
     _exit(BUG)

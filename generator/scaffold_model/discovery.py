@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .plan import Export, Kind
-from .registries import blocks, lazy_init
+from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
 from .registries.pages import find_pages
 from .snapshot import Snapshot
@@ -103,9 +103,9 @@ class Scanner:
         """What the root init exports in either half, with the backend group."""
         source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
         return {
-            item.object: lazy_init.guard_of(source, item.backends)
+            item.object: init_reading.guard_of(source, item.backends)
             for half in ("structure", "types")
-            for item in lazy_init.listed(source, half)
+            for item in init_reading.listed(source, half)
         }
 
     def asked_of_root(self, *areas: str) -> frozenset[str]:
@@ -132,7 +132,7 @@ class Scanner:
         source = self.snapshot.read(path)
         if source is None:
             return set()
-        return {item.object for half in ("structure", "types") for item in lazy_init.listed(source, half)}
+        return {item.object for half in ("structure", "types") for item in init_reading.listed(source, half)}
 
 
 def discover(snapshot: Snapshot) -> Discovery:
@@ -201,7 +201,7 @@ def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
 
 def _hooks(scanner: Scanner) -> Iterator[Export]:
     """What ``hooks/__init__`` takes from a module with a ``*Config``: the hooks that a user switches on."""
-    for key in lazy_init.keys(scanner.snapshot.read(f"{ROOT}/hooks/__init__.py") or "", "types"):
+    for key in init_reading.keys(scanner.snapshot.read(f"{ROOT}/hooks/__init__.py") or "", "types"):
         names = [name for name, _ in key.objects]
         if any(name.endswith("Config") for name in names):
             path = f"{ROOT}/hooks/{key.module.replace('.', '/')}.py"
@@ -211,7 +211,7 @@ def _hooks(scanner: Scanner) -> Iterator[Export]:
 def _guiders(scanner: Scanner) -> Iterator[Export]:
     """What ``guiders/__init__`` lists and a pipeline's test takes from the root."""
     path = f"{ROOT}/guiders/__init__.py"
-    keys = lazy_init.keys(scanner.snapshot.read(path) or "", "types")
+    keys = init_reading.keys(scanner.snapshot.read(path) or "", "types")
     fresh = [(name, key.module) for key in keys for name, _ in key.objects if name not in scanner.root]
     if fresh:
         asked = scanner.asked_of_root("pipelines", "modular_pipelines", "guiders")

@@ -188,8 +188,15 @@ def _listed(registry: Registry, path: str, text: str) -> list[Listed]:
 
 def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
     """Every edited file parses, and every entry is in it exactly once."""
+    for path, text in normal.edited.items():
+        if path.endswith(".py"):
+            before = normal.original.read(path) or ""
+            _parsed(path, before.replace("\r\n", "\n"))
+            try:
+                parse(text)
+            except SyntaxError as error:
+                raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
-        text = normal.edited[entry.path]
-        count = sum(item.object == entry.object for item in registry.listed(text))
+        count = sum(item.object == entry.object for item in registry.listed(normal.edited[entry.path]))
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times after registering it")

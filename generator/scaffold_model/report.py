@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ScaffoldError
 from .plan import Plan
 from .spec import ModelSpec
+
+if TYPE_CHECKING:
+    from .verify import Verification
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -76,6 +80,53 @@ def print_change(plan: Plan, spec: ModelSpec | None) -> None:
         console.print("[bold]Next[/]")
         for step in plan.next_steps:
             console.print(f"  {escape(step)}")
+
+
+def verification_json(verification: Verification) -> dict[str, Any]:
+    """The stable JSON of ``verify``."""
+    return {
+        "gates": [
+            {
+                "name": result.name,
+                "status": result.status,
+                "seconds": round(result.seconds, 1),
+                "detail": result.detail,
+                "passed": result.counts.passed if result.counts else None,
+                "skipped": result.counts.skipped if result.counts else None,
+                "failed": result.counts.failed if result.counts else None,
+            }
+            for result in verification.results
+        ],
+        "notices": list(verification.notices),
+    }
+
+
+_COLOURS = {"passed": "green", "failed": "red", "not run": "red", "baseline": "yellow", "absent": "dim"}
+
+
+def print_verification(verification: Verification) -> None:
+    """What failed, then one table."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    # Into a file or a pipe the rows are as long as they are; on a terminal they fit it.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
+    for result in verification.results:
+        if result.status == "failed" and result.output:
+            console.print(f"[bold red]{escape(result.name)}[/]")
+            console.print(escape(result.output))
+    table = Table("gate", "status", "seconds", "", box=None)
+    for result in verification.results:
+        colour = _COLOURS[result.status]
+        table.add_row(
+            escape(result.name), f"[{colour}]{result.status}[/]", f"{result.seconds:.1f}", escape(result.detail)
+        )
+    console.print(table)
+    for notice in verification.notices:
+        console.print(f"[yellow]notice[/]  {escape(notice)}")
+    red = sum(result.status in ("failed", "not run") for result in verification.results)
+    console.print(f"[bold red]{red} gates failed or could not run[/]" if red else "[bold green]All gates pass.[/]")
 
 
 def _grow(tree: Any, paths: Iterable[str]) -> None:

@@ -145,7 +145,9 @@ def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, reg
         from .lora import add_lora_mixin
 
         edits = tuple(add_lora_mixin(snapshot.overlaid(plan.overlay()), spec.class_prefix, spec.title))
-        entry = Registered("lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py")
+        entry = Registered(
+            "lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py"
+        )
         plan = merge_plans(plan, Plan(edits=edits, entries=(entry,) if edits else ()))
     if register_too:
         from .registration import register
@@ -157,9 +159,7 @@ def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, reg
     return replace(plan, next_steps=next_steps(spec, registered=register_too))
 
 
-def _with_manifest(
-    spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]
-) -> Plan:
+def _with_manifest(spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]) -> Plan:
     manifest = new_manifest(head)
     manifest.record_created({path: text for path, text in texts.items() if spec.owns(path)})
     manifest.record_entries(plan.entries)

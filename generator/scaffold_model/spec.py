@@ -174,9 +174,7 @@ class ModelSpec:
                 continue
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
-                raise BadInput(
-                    f"answer {key!r} is unknown", hint=f"did you mean {near[0]}?" if near else "see --help"
-                )
+                raise BadInput(f"answer {key!r} is unknown", hint=f"did you mean {near[0]}?" if near else "see --help")
             values[key] = _coerced(key, value)
         if "name" not in values:
             raise BadInput("the name of the model is missing; give --name NAME")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+
 from scaffold_model.code.names import Brackets, collapse, elements, explode, insert_name, remove_name
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from scaffold_model.code import pairs
 
 TUPLES = 'X = OrderedDict(\n    [\n        ("a", f("A")),\n    ]\n)\n'

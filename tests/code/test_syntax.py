@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from scaffold_model.code.syntax import last_line, parse
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from scaffold_model.errors import AnchorNotFound
 from scaffold_model.registries import lora_docs
 from scaffold_model.registries.base import Entry

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import registry_checks as checks
+
 from scaffold_model.errors import AnchorNotFound
 from scaffold_model.registries import modular_mapping
 from scaffold_model.registries.base import Entry

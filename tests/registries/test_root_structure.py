@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import registry_checks as checks
+
 from scaffold_model.registries import root_structure
 from scaffold_model.registries.base import Entry
 

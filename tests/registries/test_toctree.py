@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import registry_checks as checks
 import yaml
+
 from scaffold_model.errors import AnchorNotFound
 from scaffold_model.registries import toctree
 from scaffold_model.registries.base import Entry

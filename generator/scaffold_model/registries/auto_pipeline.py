@@ -35,7 +35,7 @@ from ..code import pairs
 from ..code.syntax import parse
 from ..errors import AnchorNotFound
 from ..plan import Export
-from . import lazy_init, pages, paths, unsorted
+from . import lazy_init, pages, paths, positions
 from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def insert(source: str, entry: Entry) -> str:
         entry.text_key,
         entry.value,
         entry.object,
-        lambda keys: unsorted.after_kin(keys, entry.value, replace(entry, order=())),
+        lambda keys: positions.after_kin(keys, entry.value, replace(entry, order=())),
     )
     if edited is None:
         raise AnchorNotFound(entry.path or PATH, entry.text_key)
@@ -100,8 +100,8 @@ def insert(source: str, entry: Entry) -> str:
         edited,
         _import(entry),
         "types",
-        name_position=lazy_init.by_import_order,
-        key_position=lazy_init.by_module_order,
+        name_position=positions.by_import_order,
+        key_position=positions.by_module_order,
         guarded=False,
     )
 

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from ..code.text import insert_before, remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
-from . import lazy_init, paths
+from . import init_reading, paths
 from .base import ROOT, Entry, Listed, Subject, area
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     if not isinstance(subject, Export) or area(subject) not in paths.EXPORTED:
         return
     root = snapshot.read(f"{ROOT}/__init__.py") or ""
-    for item in lazy_init.listed(root, "types"):
+    for item in init_reading.listed(root, "types"):
         if item.object == subject.name and item.backends:
-            names = tuple(n.object for n in lazy_init.listed(root, "types") if n.backends == item.backends)
-            guard = lazy_init.guard_of(root, item.backends)
+            names = tuple(n.object for n in init_reading.listed(root, "types") if n.backends == item.backends)
+            guard = init_reading.guard_of(root, item.backends)
             yield Entry(NAME, _path(guard), subject.name, backends=guard, order=names)
             return
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from ..code import pairs
 from ..errors import AnchorNotFound
 from ..plan import Export
-from . import blocks, unsorted
+from . import blocks, positions
 from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def insert(source: str, entry: Entry) -> str:
         MAPPING,
         entry.object,
         f'"{entry.value}"',
-        lambda keys: unsorted.in_family(keys, entry.object, entry),
+        lambda keys: positions.in_family(keys, entry.object, entry),
     )
     if edited is None:
         raise AnchorNotFound(entry.path or PATH, MAPPING)

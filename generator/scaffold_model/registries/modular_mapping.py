@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from ..code import pairs
 from ..errors import AnchorNotFound
 from ..plan import Export
-from . import blocks, unsorted
+from . import blocks, positions
 from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def insert(source: str, entry: Entry) -> str:
     bare = any(item.value.startswith("'") for item in present) or f"{blocks.DEFAULT_MAP}(" not in source
     value = f'"{entry.value}"' if bare else f'{blocks.DEFAULT_MAP}("{entry.value}")'
     edited = pairs.insert(
-        source, MAPPING, entry.object, value, lambda keys: unsorted.in_family(keys, entry.object, entry)
+        source, MAPPING, entry.object, value, lambda keys: positions.in_family(keys, entry.object, entry)
     )
     if edited is None:
         raise AnchorNotFound(entry.path or PATH, MAPPING)

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import lazy_init, paths
+from . import init_reading, lazy_init, paths, positions
 from .base import Entry, Listed, Subject
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ NAME = "package_structure"
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
     for path, key in paths.package_inits(subject):
-        if lazy_init.is_plain(snapshot.read(path)):
+        if init_reading.is_plain(snapshot.read(path)):
             continue
         yield Entry(NAME, path, subject.name, key, backends=("torch", "transformers"), width=conventions.line_length)
 
 
 def listed(source: str) -> list[Listed]:
-    return lazy_init.listed(source, "structure")
+    return init_reading.listed(source, "structure")
 
 
 def insert(source: str, entry: Entry) -> str:
@@ -59,8 +59,8 @@ def insert(source: str, entry: Entry) -> str:
         source,
         entry,
         "structure",
-        name_position=lazy_init.by_object_order,
-        key_position=lazy_init.by_ascii,
+        name_position=positions.by_object_order,
+        key_position=positions.by_ascii,
         guarded=False,
     )
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import lazy_init, paths
+from . import init_reading, lazy_init, paths, positions
 from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
 
 
 def listed(source: str) -> list[Listed]:
-    return lazy_init.listed(source, "structure")
+    return init_reading.listed(source, "structure")
 
 
 def insert(source: str, entry: Entry) -> str:
@@ -49,8 +49,8 @@ def insert(source: str, entry: Entry) -> str:
         source,
         entry,
         "structure",
-        name_position=lazy_init.by_object_order,
-        key_position=lazy_init.by_ascii,
+        name_position=positions.by_object_order,
+        key_position=positions.by_ascii,
     )
 
 

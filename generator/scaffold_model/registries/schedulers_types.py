@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import lazy_init, paths
+from . import init_reading, lazy_init, paths, positions
 from .base import ROOT, Entry, Listed, Subject
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
 
 
 def listed(source: str) -> list[Listed]:
-    return lazy_init.listed(source, "types")
+    return init_reading.listed(source, "types")
 
 
 def insert(source: str, entry: Entry) -> str:
@@ -47,8 +47,8 @@ def insert(source: str, entry: Entry) -> str:
         source,
         entry,
         "types",
-        name_position=lazy_init.by_import_order,
-        key_position=lazy_init.by_module_order,
+        name_position=positions.by_import_order,
+        key_position=positions.by_module_order,
     )
 
 

@@ -1,6 +1,6 @@
-"""Places in the lists that nobody keeps sorted: next to the family, else near an alphabetical neighbour.
+"""Where a new name goes in a list: the sorted orders, and the habits of the lists that nobody keeps sorted.
 
-Which rule a list gets was measured on the pull requests that added to it.
+Which rule an unsorted list gets was measured on the pull requests that added to it.
 """
 
 from __future__ import annotations
@@ -8,8 +8,35 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..code.ordering import common_prefix, sorted_position
+from ..code.ordering import (
+    common_prefix,
+    import_module_key,
+    import_name_key,
+    object_key,
+    plain_key,
+    sorted_position,
+)
 from .base import Entry
+
+
+def by_import_order(present: Sequence[str], name: str, entry: Entry) -> int:
+    """Names as ruff's isort rules order them."""
+    return sorted_position([import_name_key(item) for item in present], import_name_key(name))
+
+
+def by_object_order(present: Sequence[str], name: str, entry: Entry) -> int:
+    """Names as the repository's own init sorter orders them."""
+    return sorted_position([object_key(item) for item in present], object_key(name))
+
+
+def by_module_order(present: Sequence[str], name: str, entry: Entry) -> int:
+    """Modules as ruff's isort rules order them."""
+    return sorted_position([import_module_key(item) for item in present], import_module_key(name))
+
+
+def by_ascii(present: Sequence[str], name: str, entry: Entry) -> int:
+    """Plain sorted order."""
+    return sorted_position([plain_key(item) for item in present], plain_key(name))
 
 
 def beside_family(present: Sequence[str], name: str, entry: Entry) -> int:
