@@ -65,6 +65,18 @@ def checkout(pristine: Path, tmp_path: Path) -> Path:
     return clone_of(pristine, tmp_path / "diffusers")
 
 
+@pytest.fixture(scope="session")
+def torch_python() -> str:
+    """The Python with torch and the tools that diffusers pins, as `make test` sets it up."""
+    python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
+    if (
+        not Path(python).exists()
+        or subprocess.run([python, "-c", "import torch, transformers"], check=False).returncode
+    ):
+        pytest.skip(f"no Python with torch and transformers ({python}): run `make test`, or set SCAFFOLD_MODEL_PYTHON")
+    return python
+
+
 def git_status(checkout: Path) -> str:
     """What git says of a checkout, untracked and ignored files included."""
     return subprocess.run(

@@ -24,15 +24,6 @@ LAYERS = {"models": 20, "pipelines": 15, "modular_pipelines": 15}
 
 
 @pytest.fixture(scope="session")
-def torch_python() -> str:
-    """The Python with torch and the tools that diffusers pins, as `make test` sets it up."""
-    python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
-    if subprocess.run([python, "-c", "import torch, transformers"], check=False, capture_output=True).returncode:
-        pytest.skip(f"no Python with torch and transformers ({python}): run `make test`, or set SCAFFOLD_MODEL_PYTHON")
-    return python
-
-
-@pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Hub cache of the tests' own."""
     return str(tmp_path_factory.mktemp("hub"))

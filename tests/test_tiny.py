@@ -145,17 +145,6 @@ print(json.dumps(result))
 """
 
 
-@pytest.fixture(scope="module")
-def torch_python() -> str:
-    python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
-    if (
-        not Path(python).exists()
-        or subprocess.run([python, "-c", "import torch, transformers"], check=False).returncode
-    ):
-        pytest.skip(f"no Python with torch and transformers ({python}): run `make test`, or set SCAFFOLD_MODEL_PYTHON")
-    return python
-
-
 @pytest.mark.torch
 def test_transformers_loads_them_offline_by_name(tmp_path: Path, torch_python: str) -> None:
     asked = []

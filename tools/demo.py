@@ -24,7 +24,8 @@ DEMO = ROOT / ".demo"
 CHECKOUT = DEMO / "diffusers"
 NAME = "y_image"
 
-console = Console(highlight=False)
+# Rows stay whole where the output goes into a file or a pipe.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def step(title: str) -> None:

@@ -349,9 +349,10 @@ def verify(ctx: click.Context, name: str, python: str | None, checkout: Path | N
     """Run the checkout's own gates and the model's tests; end with one table."""
     from .checkout import find_checkout
     from .pythons import find_python
-    from .report import print_json, print_verification, verification_json
+    from .report import print_json, verification_json
     from .scaffold import read_spec
     from .snapshot import Snapshot
+    from .verify import format_table
     from .verify import verify as run_gates
 
     root = find_checkout(checkout or Path.cwd())
@@ -360,7 +361,7 @@ def verify(ctx: click.Context, name: str, python: str | None, checkout: Path | N
     if as_json:
         print_json(verification_json(verification))
     else:
-        print_verification(verification)
+        click.echo(format_table(verification))
     ctx.exit(DONE if verification.clean else FOUND)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -99,34 +98,6 @@ def verification_json(verification: Verification) -> dict[str, Any]:
         ],
         "notices": list(verification.notices),
     }
-
-
-_COLOURS = {"passed": "green", "failed": "red", "not run": "red", "baseline": "yellow", "absent": "dim"}
-
-
-def print_verification(verification: Verification) -> None:
-    """What failed, then one table."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    # Into a file or a pipe the rows are as long as they are; on a terminal they fit it.
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
-    for result in verification.results:
-        if result.status == "failed" and result.output:
-            console.print(f"[bold red]{escape(result.name)}[/]")
-            console.print(escape(result.output))
-    table = Table("gate", "status", "seconds", "", box=None)
-    for result in verification.results:
-        colour = _COLOURS[result.status]
-        table.add_row(
-            escape(result.name), f"[{colour}]{result.status}[/]", f"{result.seconds:.1f}", escape(result.detail)
-        )
-    console.print(table)
-    for notice in verification.notices:
-        console.print(f"[yellow]notice[/]  {escape(notice)}")
-    red = sum(result.status in ("failed", "not run") for result in verification.results)
-    console.print(f"[bold red]{red} gates failed or could not run[/]" if red else "[bold green]All gates pass.[/]")
 
 
 def _grow(tree: Any, paths: Iterable[str]) -> None:

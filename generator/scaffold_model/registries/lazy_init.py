@@ -47,8 +47,9 @@ def insert(
         key = same[0]
         assert key.names is not None
         index = name_position([name for name, _ in code_names.elements(key.names)], entry.object, entry)
-        # A list on one line breaks where it gets too long, or where the lists of this file are broken anyway.
-        width = 0 if half == "structure" and key.item is None and _breaks_early(source) else entry.width
+        # A list on one line breaks where it gets too long, or where the lists around it are broken anyway.
+        early = half == "structure" and isinstance(key.statement, ast.Assign) and key.item is None
+        width = 0 if early and _breaks_early(source, key, entry.width) else entry.width
         return code_names.insert_name(source, key.statement, key.names, entry.object, index, width)
     return _new_key(source, entry, half, suite, present, key_position)
 
@@ -72,9 +73,9 @@ def _broken_from(key: Key, half: str, entry: Entry) -> int:
     """The length from which a list counts as broken for the sake of its last name alone; see ``insert``."""
     if half == "types":
         return entry.width
-    if len(key.objects) == 2 and key.item is None:
-        return 0
-    return entry.width if isinstance(key.statement, ast.Assign) else sys.maxsize
+    if isinstance(key.statement, ast.Assign):
+        return 0 if len(key.objects) == 2 and key.item is None else entry.width
+    return entry.width if len(key.objects) == 2 else sys.maxsize
 
 
 def _without(source: str, statement: ast.stmt) -> str:
@@ -162,12 +163,17 @@ def _new_key(source: str, entry: Entry, half: str, suite: Suite, present: list[K
     return insert_before(source, line, text)
 
 
-def _breaks_early(source: str) -> bool:
-    """Whether most lists of several names have one name per line: then a new list of two does too."""
+def _breaks_early(source: str, key: Key, width: int) -> bool:
+    """Whether a list has one name per line although it would fit on one: as the list above it, else as most."""
     votes = 0
-    for key in keys(source, "structure"):
-        if isinstance(key.statement, ast.Assign) and key.item is None and len(key.objects) > 1:
-            votes += 1 if last_line(key.statement) > key.statement.lineno else -1
+    for other in keys(source, "structure"):
+        if isinstance(other.statement, ast.Assign) and other.item is None and len(other.objects) > 1:
+            text = get_lines(source, other.statement.lineno, last_line(other.statement))
+            if len(code_names.collapse(text)) <= width:
+                vote = 1 if "\n" in text else -1
+                if last_line(other.statement) == key.statement.lineno - 1:
+                    return vote > 0
+                votes += vote
     return votes > 0
 
 
