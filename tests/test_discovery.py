@@ -74,6 +74,22 @@ def test_a_scheduler_that_leads_to_torchsde_needs_it() -> None:
     }
 
 
+def test_a_pipeline_joins_the_group_of_its_package() -> None:
+    result = found(
+        pipelines__INIT=(
+            "_import_structure = {}\n"
+            "if is_torch_available() and is_transformers_available() and is_sentencepiece_available():\n"
+            '    _import_structure["foo"] = ["FooPipeline"]\n'
+        ),
+        pipelines__foo__pipeline_foo_new="class FooNewPipeline(DiffusionPipeline):\n    pass\n",
+        pipelines__bar__pipeline_bar="class BarPipeline(DiffusionPipeline):\n    pass\n",
+    )
+    assert {export.name: export.backends for export in result.exports} == {
+        "BarPipeline": BOTH,
+        "FooNewPipeline": ("torch", "transformers", "sentencepiece"),
+    }
+
+
 def test_modular_pipelines_with_the_blocks_that_they_name() -> None:
     result = found(
         modular_pipelines__modular_pipeline="class ModularPipelineBlocks:\n    pass\nclass ModularPipeline:\n    pass\n",

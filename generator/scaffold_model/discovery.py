@@ -142,7 +142,7 @@ def discover(snapshot: Snapshot) -> Discovery:
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     components = sorted(_components(scanner))
     new = [export for export in exports if export.name not in scanner.root]
-    fresh = {_package(export.path) for export in [*new, *components]} - {""}
+    fresh = {export.path for export in [*new, *components]}
     more, notices = _undecided(scanner, {export.name for export in exports}, fresh)
     paths = {site.name: site.path for sites in scanner.sites.values() for site in sites}
     return Discovery(
@@ -183,7 +183,22 @@ def _group(scanner: Scanner, site: ClassSite, kind: Kind, default: tuple[str, ..
         return known
     if kind == "scheduler" and _needs_torchsde(scanner, site.path, set()):
         return ("torch", "torchsde")
+    if kind == "pipeline":
+        return _package_group(scanner, site, default)
     return default
+
+
+def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The group of the other pipelines of the package, if all of them ask for something else than the default.
+
+    A statement for the package in an earlier group would be undone, or fail, when the later group assigns the key.
+    """
+    package = site.path.split("/")[3]
+    keys = init_reading.keys(scanner.snapshot.read(f"{ROOT}/pipelines/__init__.py") or "", "structure")
+    guards = [key.suite.guard for key in keys if key.module == package and key.objects and key.suite.guard]
+    if not guards or any(set(guard) == set(default) for guard in guards):
+        return default
+    return guards[-1]
 
 
 def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
@@ -267,18 +282,26 @@ def _is_component(snapshot: Snapshot, folder: str, name: str) -> bool:
 
 
 def _undecided(scanner: Scanner, decided: set[str], fresh: set[str]) -> tuple[list[Export], list[str]]:
-    """Of the packages with something new: what the root is asked for, and notices for what nothing decides."""
+    """Of the packages with something new: what the root is asked for, and notices for what nothing decides.
+
+    In a package that has something registered, only the files with something new (``fresh``) get notices: the rest
+    has stood undecided for long.
+    """
+    packages = {_package(path) for path in fresh} - {""}
+    old = {_package(site.path) for name in scanner.root for site in scanner.sites.get(name, ())}
     exports: list[Export] = []
     notices: list[str] = []
     for sites in scanner.sites.values():
         for site in sites:
-            if _package(site.path) not in fresh or not site.path.startswith(f"{ROOT}/pipelines/"):
+            if _package(site.path) not in packages or not site.path.startswith(f"{ROOT}/pipelines/"):
                 continue
             if site.name in decided or site.name in scanner.root or site.name.startswith("_"):
                 continue
             model = "ModelMixin" in scanner.ancestors(site.name)
             if site.name in scanner.asked_of_root("pipelines"):
                 exports.append(Export(site.name, site.path, "model" if model else "pipeline", TORCH_AND_TRANSFORMERS))
+            elif _package(site.path) in old and site.path not in fresh:
+                continue
             elif model:
                 notices.append(
                     f"{site.path}: {site.name} is a ModelMixin inside pipelines/, exported at the root in half of "

@@ -65,13 +65,18 @@ def template_source() -> TemplateSource:
 
 
 @contextmanager
-def _resolved(source: TemplateSource) -> Iterator[None]:
-    """Make git resolve ADDRESS to the source, for this process and its children."""
+def _resolved(source: TemplateSource, cache: str) -> Iterator[None]:
+    """Make git resolve ADDRESS to the source, for this process and its children.
+
+    Copier keeps a mirror of every address in a cache of the user's. Ours must not go there: the next `copier update`
+    would take it for what is at the address, and a mirror of another installation would serve us another template.
+    """
     count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
     added = {
         "GIT_CONFIG_COUNT": str(count + 1),
         f"GIT_CONFIG_KEY_{count}": f"url.{source.place}.insteadOf",
         f"GIT_CONFIG_VALUE_{count}": ADDRESS,
+        "COPIER_CACHE_DIR": cache,
     }
     before = {key: os.environ.get(key) for key in added}
     os.environ.update(added)
@@ -97,7 +102,7 @@ def render(answers: Mapping[str, Any], vcs_ref: str | None = None) -> dict[str, 
     """
     source = template_source()
     # Copier reads the environment when it is imported, so that the import stands inside.
-    with tempfile.TemporaryDirectory(prefix="scaffold-model.") as folder, _resolved(source):
+    with tempfile.TemporaryDirectory(prefix="scaffold-model.") as folder, _resolved(source, f"{folder}/cache"):
         import warnings
 
         import copier
