@@ -179,6 +179,13 @@ def test_a_syntax_error_in_the_init_of_the_new_package_is_refused() -> None:
     assert caught.value.path == f"{SRC}/pipelines/foo/__init__.py"
 
 
+def test_a_syntax_error_in_a_file_that_a_line_scan_reads_is_refused() -> None:
+    files = tree()
+    files[f"{SRC}/utils/dummy_pt_objects.py"] += "x = [\n"
+    with pytest.raises(BrokenFile, match="syntax error"):
+        register(Snapshot(None, files))
+
+
 def test_a_missing_anchor_is_refused() -> None:
     files = tree()
     files[f"{SRC}/models/__init__.py"] = "_import_structure = {}\n"

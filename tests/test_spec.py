@@ -76,7 +76,7 @@ def test_a_keyword_is_refused(name: str) -> None:
         ({"auto_pipeline": True}, "--auto-pipeline yes: needs a standard pipeline class"),
         ({"title": "a\nb"}, "--title"),
         ({"title": "{{ 1 }}"}, "--title"),
-        ({"class_prefix": "foo"}, "--class-prefix 'foo' must be CamelCase"),
+        ({"class_prefix": "foo"}, "--class-prefix 'foo' must be 1 to 40 CamelCase"),
         ({"hub_repo": "foo"}, "--hub-repo 'foo' must be ORG/NAME"),
         ({"tiny_repo": "a/b/c"}, "--tiny-repo 'a/b/c' must be ORG/NAME"),
         ({"reference": "x; rm"}, "--reference 'x; rm' must be a plain path or address"),

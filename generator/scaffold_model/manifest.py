@@ -57,7 +57,7 @@ class Manifest:
                     "base_commit": self.base_commit,
                     "branch": self.branch,
                     "created": self.created,
-                    "edited": dict(sorted(self.edited.items())),
+                    "edited": {path: sorted(entries) for path, entries in sorted(self.edited.items())},
                 },
                 indent=2,
             )

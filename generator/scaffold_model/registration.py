@@ -190,11 +190,11 @@ def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
     """Every edited file parses, and every entry is in it exactly once."""
     for path, text in normal.edited.items():
         if path.endswith(".py"):
-            before = normal.original.read(path) or ""
-            _parsed(path, before.replace("\r\n", "\n"))
             try:
                 parse(text)
             except SyntaxError as error:
+                # A file that only a line scan has read may have been broken before; then the user is told.
+                _parsed(path, (normal.original.read(path) or "").replace("\r\n", "\n"))
                 raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
         count = sum(item.object == entry.object for item in registry.listed(normal.edited[entry.path]))

@@ -117,13 +117,14 @@ def complete(
         register_too: Register the model as well.
         fresh: The files were rendered a moment ago, so that they are completed like new ones whatever lies around.
     """
-    check_spec(spec, snapshot, rendered=True)
+    first = fresh or read_manifest(snapshot, spec.name) is None
+    if first:
+        check_spec(spec, snapshot, rendered=True)
     files = owned_texts(spec, snapshot)
     if not files:
         raise BadInput(
             f"no file of {spec.name} is on disk", hint=f"render them first: scaffold-model --name {spec.name}"
         )
-    first = fresh or read_manifest(snapshot, spec.name) is None
     if first:
         texts = finished(spec, snapshot, files, ruff)
     else:
@@ -178,7 +179,7 @@ def record_registered(snapshot: Snapshot, plan: Plan) -> Plan:
         if manifest is None:
             continue
         spec = read_spec(snapshot, name)
-        mine = [entry for entry in plan.entries if entry.object in spec.new_classes]
+        mine = [entry for entry in plan.entries if spec.is_entry(entry.object)]
         path = manifest_path(name)
         if manifest.record_entries(mine):
             edits.append(Edit(path, snapshot.read(path) or "", manifest.text()))

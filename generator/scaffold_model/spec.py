@@ -61,8 +61,8 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     ),
     "title": (re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+-]{0,59}"), "must be 1 to 60 letters, digits, spaces and . + -"),
     "class_prefix": (
-        re.compile(r"[A-Z][A-Za-z0-9]{0,59}"),
-        "must be CamelCase ASCII letters and digits, such as YImage",
+        re.compile(r"[A-Z][A-Za-z0-9]{0,39}"),
+        "must be 1 to 40 CamelCase ASCII letters and digits, such as YImage",
     ),
     "hub_repo": (re.compile(rf"({_REPOSITORY.pattern})?"), "must be ORG/NAME"),
     "tiny_repo": (_REPOSITORY, "must be ORG/NAME"),
@@ -251,6 +251,11 @@ class ModelSpec:
             f"docs/source/en/api/schedulers/{name}.md",
             f"scripts/convert_{name}_to_diffusers.py",
         )
+
+    def is_entry(self, object_name: str) -> bool:
+        """Whether a registry's entry of this name is the model's: a class, the mapping's key, or a docs page."""
+        pages = {f"api/models/{self.name}_transformer2d", f"api/pipelines/{self.name}", f"api/schedulers/{self.name}"}
+        return object_name in {*self.new_classes, self.key, *pages}
 
     def owns(self, path: str) -> bool:
         """Whether ``path`` belongs to this model and ships in its pull request."""
