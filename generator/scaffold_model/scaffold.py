@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from .checkout import Head
@@ -150,14 +150,29 @@ def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, reg
             "lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py"
         )
         plan = merge_plans(plan, Plan(edits=edits, entries=(entry,) if edits else ()))
-    if register_too:
+    also = (
+        *(("lora_docs",) if spec.lora == "yes" else ()),
+        *(("auto_pipeline",) if spec.auto_pipeline == "yes" else ()),
+    )
+    if register_too or also:
         from .registration import register
 
-        also = ("auto_pipeline",) if spec.auto_pipeline == "yes" else ()
         registered = register(snapshot.overlaid(plan.overlay()), also=also, only={*spec.new_classes})
+        if not register_too:
+            registered = _part(registered, also)
         # Notices are about classes whose place can not be told from the code; those of a scaffold are known.
         plan = merge_plans(plan, replace(registered, notices=()))
     return replace(plan, next_steps=next_steps(spec, registered=register_too))
+
+
+def _part(plan: Plan, registries: Collection[str]) -> Plan:
+    """What a registration does in some registries, which share no file with the others.
+
+    The optional registries follow from the answers, which `register` does not look at, so that completing fills them.
+    """
+    entries = tuple(entry for entry in plan.entries if entry.registry in registries)
+    paths = {entry.path for entry in entries}
+    return Plan(edits=tuple(edit for edit in plan.edits if edit.path in paths), entries=entries)
 
 
 def _with_manifest(spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]) -> Plan:
