@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, clone_of
+from conftest import ROOT, clone_of, run_command
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -30,3 +30,15 @@ def test_an_example_is_up_to_date(folder: Path, pristine: Path, tmp_path: Path) 
         if path.is_file()
     }
     assert committed == expected, "run `make examples` and look at the difference"
+
+
+def test_the_picture_in_the_readme_is_what_the_terminal_shows(pristine: Path, tmp_path: Path) -> None:
+    import examples
+
+    known = subprocess.run(["git", "-C", str(pristine), "cat-file", "-e", examples.PINNED], check=False)
+    if known.returncode:
+        pytest.skip(f"no clone of diffusers that holds the pinned commit {examples.PINNED[:10]}")
+    clone = clone_of(pristine, tmp_path / "diffusers", examples.PINNED)
+    done = run_command("--name", "y_image", "--modular", cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert f"```text\n{done.stdout}```\n" in (ROOT / "README.md").read_text()

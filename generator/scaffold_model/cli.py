@@ -201,7 +201,7 @@ def complete(
     spec = read_spec(snapshot, name)
     plan = plan_complete(spec, snapshot, head(root), _ruff(python, root))
     if not dry_run:
-        apply(root, plan)
+        apply(root, plan, _prover(plan))
         exclude_state(root)
     _print_change(plan, dry_run=dry_run, as_json=as_json, spec=spec)
 

@@ -100,14 +100,17 @@ def verification_json(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _grow(tree: Any, paths: Iterable[str]) -> None:
-    branches: dict[str, Any] = {"": tree}
+def _grow(branch: Any, paths: Iterable[str]) -> None:
+    """Add paths to a tree; folders that hold nothing but one folder share its line."""
+    below: dict[str, list[str]] = {}
     for path in sorted(paths):
-        *folders, file = path.split("/")
-        grown = ""
-        for folder in folders:
-            parent = branches[grown]
-            grown = f"{grown}/{folder}" if grown else folder
-            if grown not in branches:
-                branches[grown] = parent.add(f"{folder}/")
-        branches[grown].add(file)
+        first, _, rest = path.partition("/")
+        below.setdefault(first, []).append(rest)
+    for name, rests in below.items():
+        if rests == [""]:
+            branch.add(name)
+            continue
+        while len({rest.partition("/")[0] for rest in rests}) == 1 and "/" in rests[0]:
+            name = f"{name}/{rests[0].partition('/')[0]}"
+            rests = [rest.partition("/")[2] for rest in rests]
+        _grow(branch.add(f"{name}/"), rests)

@@ -45,7 +45,7 @@ def find(source: str, name: str) -> Mapping | None:
                 return Mapping(tuple(_pair(key, val, key, val) for key, val in items), False, lines)
             if isinstance(node, ast.List):
                 tuples = [item for item in node.elts if isinstance(item, ast.Tuple) and len(item.elts) == 2]
-                return Mapping(tuple(_pair(*item.elts, item, item) for item in tuples), True, lines)
+                return Mapping(tuple(_pair(item.elts[0], item.elts[1], item, item) for item in tuples), True, lines)
     return None
 
 

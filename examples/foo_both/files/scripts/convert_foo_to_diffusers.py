@@ -1,0 +1,211 @@
+r"""
+Convert an original Foo transformer checkpoint to the diffusers format.
+
+```bash
+python scripts/convert_foo_to_diffusers.py \
+    --checkpoint_path original/model.safetensors \
+    --output_path transformer
+```
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import init_empty_weights
+from safetensors.torch import load_file
+
+from diffusers import FooTransformer2DModel
+
+
+def split_qkv(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    # The original layer computes query, key and value with one matrix.
+    return tensor.chunk(3, dim=0)
+
+
+def swap_shift_scale(tensor: torch.Tensor) -> tuple[torch.Tensor]:
+    # The original layer predicts [shift, scale], AdaLayerNormContinuous expects [scale, shift].
+    shift, scale = tensor.chunk(2, dim=0)
+    return (torch.cat([scale, shift], dim=0),)
+
+
+# TODO(foo): describe the original checkpoint. The layout below is an example, that of a plain DiT with fused
+# projections. `original key -> diffusers keys`, where the key is a regular expression that matches a whole name and
+# `{0}`, `{1}` ... stand for its groups. Several diffusers keys need a function that returns as many tensors.
+TRANSFORMER_KEYS: dict[str, str | tuple[Callable, list[str]]] = {
+    # Embeddings
+    r"x_embedder\.proj\.(\w+)": "patch_embed.{0}",
+    r"t_embedder\.mlp\.0\.(\w+)": "time_embedder.linear_1.{0}",
+    r"t_embedder\.mlp\.2\.(\w+)": "time_embedder.linear_2.{0}",
+    r"y_embedder\.(\w+)": "context_embedder.{0}",
+    # Self-attention of the blocks
+    r"blocks\.(\d+)\.modulation\.1\.(\w+)": "transformer_blocks.{0}.norm1.linear.{1}",
+    r"blocks\.(\d+)\.attn\.qkv\.(\w+)": (
+        split_qkv,
+        [
+            "transformer_blocks.{0}.attn1.to_q.{1}",
+            "transformer_blocks.{0}.attn1.to_k.{1}",
+            "transformer_blocks.{0}.attn1.to_v.{1}",
+        ],
+    ),
+    r"blocks\.(\d+)\.attn\.q_norm\.weight": "transformer_blocks.{0}.attn1.norm_q.weight",
+    r"blocks\.(\d+)\.attn\.k_norm\.weight": "transformer_blocks.{0}.attn1.norm_k.weight",
+    r"blocks\.(\d+)\.attn\.proj\.(\w+)": "transformer_blocks.{0}.attn1.to_out.0.{1}",
+    # Cross-attention of the blocks
+    r"blocks\.(\d+)\.norm2\.(\w+)": "transformer_blocks.{0}.norm2.{1}",
+    r"blocks\.(\d+)\.cross_attn\.q\.(\w+)": "transformer_blocks.{0}.attn2.to_q.{1}",
+    r"blocks\.(\d+)\.cross_attn\.k\.(\w+)": "transformer_blocks.{0}.attn2.to_k.{1}",
+    r"blocks\.(\d+)\.cross_attn\.v\.(\w+)": "transformer_blocks.{0}.attn2.to_v.{1}",
+    r"blocks\.(\d+)\.cross_attn\.q_norm\.weight": "transformer_blocks.{0}.attn2.norm_q.weight",
+    r"blocks\.(\d+)\.cross_attn\.k_norm\.weight": "transformer_blocks.{0}.attn2.norm_k.weight",
+    r"blocks\.(\d+)\.cross_attn\.proj\.(\w+)": "transformer_blocks.{0}.attn2.to_out.0.{1}",
+    # Feed-forward of the blocks
+    r"blocks\.(\d+)\.mlp\.fc1\.(\w+)": "transformer_blocks.{0}.ff.net.0.proj.{1}",
+    r"blocks\.(\d+)\.mlp\.fc2\.(\w+)": "transformer_blocks.{0}.ff.net.2.{1}",
+    # Output
+    r"final_layer\.modulation\.1\.(\w+)": (swap_shift_scale, ["norm_out.linear.{0}"]),
+    r"final_layer\.linear\.(\w+)": "proj_out.{0}",
+}
+
+
+def convert_transformer_state_dict(original_state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """
+    Rename, and where needed rearrange, the weights of the original transformer.
+
+    Args:
+        original_state_dict (`dict[str, torch.Tensor]`): The weights of the original transformer.
+
+    Returns:
+        `dict[str, torch.Tensor]`: The weights of [`FooTransformer2DModel`].
+    """
+    converted_state_dict = {}
+    unknown_keys = []
+
+    for original_key, tensor in original_state_dict.items():
+        for pattern, target in TRANSFORMER_KEYS.items():
+            match = re.fullmatch(pattern, original_key)
+            if match is not None:
+                break
+        else:
+            unknown_keys.append(original_key)
+            continue
+
+        if isinstance(target, str):
+            converted_state_dict[target.format(*match.groups())] = tensor
+        else:
+            function, keys = target
+            # The parts of a split tensor share its memory, which safetensors refuses to save.
+            tensors = [part.clone() for part in function(tensor)]
+            converted_state_dict.update(zip((key.format(*match.groups()) for key in keys), tensors, strict=True))
+
+    if unknown_keys:
+        raise ValueError(
+            f"{len(unknown_keys)} keys of the original checkpoint are not in `TRANSFORMER_KEYS`:"
+            f" {', '.join(unknown_keys[:10])}{' ...' if len(unknown_keys) > 10 else ''}"
+        )
+    return converted_state_dict
+
+
+def load_original_state_dict(checkpoint_path: str, state_dict_key: str | None = None) -> dict[str, torch.Tensor]:
+    """
+    Load a .safetensors file, a sharded checkpoint (its .safetensors.index.json) or a PyTorch checkpoint.
+
+    Args:
+        checkpoint_path (`str`): The file, or the index of the shards.
+        state_dict_key (`str`, *optional*): The entry of a PyTorch checkpoint that holds the weights.
+
+    Returns:
+        `dict[str, torch.Tensor]`: The weights of the original transformer.
+    """
+    path = Path(checkpoint_path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file. Pass the checkpoint, or the .index.json of its shards.")
+
+    if path.name.endswith(".safetensors"):
+        state_dict = load_file(path)
+    elif path.name.endswith(".safetensors.index.json"):
+        shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
+        state_dict = {}
+        for shard in shards:
+            state_dict.update(load_file(path.parent / shard))
+    elif path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
+        state_dict = torch.load(path, map_location="cpu", weights_only=True)
+    else:
+        raise ValueError(
+            f"{path.name} is neither a .safetensors file, nor a .safetensors.index.json, nor a .pt, .pth, .ckpt or .bin"
+            " file."
+        )
+
+    if state_dict_key is not None:
+        if state_dict_key not in state_dict:
+            raise ValueError(
+                f"{path.name} has no entry {state_dict_key!r}. Its entries: {', '.join(state_dict)[:500]}"
+            )
+        state_dict = state_dict[state_dict_key]
+
+    nested_keys = [key for key, value in state_dict.items() if not isinstance(value, torch.Tensor)]
+    if nested_keys:
+        raise ValueError(
+            f"{path.name} holds more than tensors: {', '.join(map(str, nested_keys))[:500]}. Name the entry that holds the"
+            " weights with `--state_dict_key`."
+        )
+    return state_dict
+
+
+def check_saved_model(output_path: str, state_dict: dict[str, torch.Tensor]) -> None:
+    """
+    Load the saved transformer back and compare each of its weights with the converted ones.
+
+    Args:
+        output_path (`str`): The folder that the transformer was saved to.
+        state_dict (`dict[str, torch.Tensor]`): The weights that were saved.
+    """
+    reloaded = FooTransformer2DModel.from_pretrained(output_path).state_dict()
+    different_keys = sorted(reloaded.keys() ^ state_dict.keys()) or [
+        key for key, tensor in state_dict.items() if not torch.equal(reloaded[key].float(), tensor.float())
+    ]
+    if different_keys:
+        raise ValueError(f"The model in {output_path} differs from the converted weights in {different_keys[:10]}.")
+
+
+def main(args: argparse.Namespace) -> None:
+    config = json.loads(Path(args.config_path).read_text()) if args.config_path is not None else {}
+    state_dict = convert_transformer_state_dict(load_original_state_dict(args.checkpoint_path, args.state_dict_key))
+    if args.dtype is not None:
+        state_dict = {key: tensor.to(getattr(torch, args.dtype)) for key, tensor in state_dict.items()}
+
+    with init_empty_weights():
+        transformer = FooTransformer2DModel.from_config(config)
+    transformer.load_state_dict(state_dict, strict=True, assign=True)
+
+    transformer.save_pretrained(args.output_path, max_shard_size=args.max_shard_size)
+    check_saved_model(args.output_path, state_dict)
+    print(f"Converted {len(state_dict)} tensors to {args.output_path}; they load back unchanged.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--checkpoint_path",
+        required=True,
+        help="The original checkpoint: a .safetensors file, a .safetensors.index.json, or a .pt, .pth, .ckpt or .bin file",
+    )
+    parser.add_argument("--output_path", required=True, help="The folder to save the converted transformer to")
+    parser.add_argument(
+        "--config_path",
+        help="A JSON file with the arguments of FooTransformer2DModel. By default, its defaults are used",
+    )
+    parser.add_argument(
+        "--state_dict_key",
+        help="The entry of a PyTorch checkpoint that holds the weights, such as `ema` or `state_dict`",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=["float32", "float16", "bfloat16"],
+        help="The dtype to save the weights in. By default, that of the original checkpoint",
+    )
+    parser.add_argument("--max_shard_size", default="10GB", help="The size of the largest file to write")
+    main(parser.parse_args())

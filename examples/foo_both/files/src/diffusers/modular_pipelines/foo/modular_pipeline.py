@@ -1,0 +1,34 @@
+# Copyright 2026 The Foo Team and The HuggingFace Team. All rights reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from ...loaders import FooLoraLoaderMixin
+from ..modular_pipeline import ModularPipeline
+
+
+class FooModularPipeline(ModularPipeline, FooLoraLoaderMixin):
+    """
+    A ModularPipeline for Foo.
+    """
+
+    default_blocks_name = "FooAutoBlocks"
+
+    @property
+    def vae_scale_factor(self):
+        # Blocks that run on their own, such as the one that prepares the latents, have no VAE to ask.
+        vae = self.components.get("vae")
+        return 2 ** (len(vae.config.block_out_channels) - 1) if vae is not None else 8
+
+    @property
+    def requires_unconditional_embeds(self):
+        return self.guider._enabled and self.guider.num_conditions > 1

@@ -1,0 +1,268 @@
+# Copyright 2026 The Y Image Team and The HuggingFace Team. All rights reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+import inspect
+
+import torch
+
+from ...configuration_utils import FrozenDict
+from ...guiders import ClassifierFreeGuidance
+from ...models import YImageTransformer2DModel
+from ...schedulers import FlowMatchEulerDiscreteScheduler
+from ..modular_pipeline import BlockState, LoopSequentialPipelineBlocks, ModularPipelineBlocks, PipelineState
+from ..modular_pipeline_utils import ComponentSpec, InputParam, OutputParam
+from .modular_pipeline import YImageModularPipeline
+
+
+class YImageLoopBeforeDenoiser(ModularPipelineBlocks):
+    model_name = "y-image"
+
+    @property
+    def description(self) -> str:
+        return (
+            "Step of the denoising loop that prepares the latents and the timestep for the transformer. It belongs into "
+            "the `sub_blocks` of a `YImageDenoiseLoopWrapper`."
+        )
+
+    @property
+    def inputs(self) -> list[InputParam]:
+        return [
+            InputParam.template("latents", required=True),
+            InputParam.template("dtype", required=True),
+        ]
+
+    @property
+    def intermediate_outputs(self) -> list[OutputParam]:
+        return [
+            OutputParam(
+                "latent_model_input", type_hint=torch.Tensor, description="The latents as the denoiser gets them."
+            ),
+            OutputParam("timestep", type_hint=torch.Tensor, description="The current timestep, one for each sample."),
+        ]
+
+    @torch.no_grad()
+    def __call__(self, components: YImageModularPipeline, block_state: BlockState, i: int, t: torch.Tensor):
+        # TODO(y_image): pass latents and timestep as the reference does (range and direction of the timestep).
+        block_state.latent_model_input = block_state.latents.to(block_state.dtype)
+        block_state.timestep = t.expand(block_state.latents.shape[0]).to(block_state.dtype)
+        return components, block_state
+
+
+class YImageLoopDenoiser(ModularPipelineBlocks):
+    model_name = "y-image"
+
+    @property
+    def description(self) -> str:
+        return (
+            "Step of the denoising loop that runs the transformer once for each condition of the guider and combines the "
+            "predictions. It belongs into the `sub_blocks` of a `YImageDenoiseLoopWrapper`."
+        )
+
+    @property
+    def expected_components(self) -> list[ComponentSpec]:
+        return [
+            ComponentSpec(
+                "guider",
+                ClassifierFreeGuidance,
+                config=FrozenDict({"guidance_scale": 5.0}),
+                default_creation_method="from_config",
+            ),
+            ComponentSpec("transformer", YImageTransformer2DModel),
+        ]
+
+    @property
+    def inputs(self) -> list[InputParam]:
+        return [
+            InputParam.template("timesteps", required=True),
+            InputParam.template("denoiser_input_fields"),
+            InputParam.template("prompt_embeds"),
+            InputParam.template("negative_prompt_embeds"),
+            InputParam(
+                "latent_model_input",
+                required=True,
+                type_hint=torch.Tensor,
+                description="The latents as the denoiser gets them.",
+            ),
+            InputParam(
+                "timestep",
+                required=True,
+                type_hint=torch.Tensor,
+                description="The current timestep, one for each sample.",
+            ),
+        ]
+
+    @property
+    def intermediate_outputs(self) -> list[OutputParam]:
+        return [OutputParam("noise_pred", type_hint=torch.Tensor, description="The prediction after guidance.")]
+
+    @torch.no_grad()
+    def __call__(self, components: YImageModularPipeline, block_state: BlockState, i: int, t: torch.Tensor):
+        guider_inputs = {
+            "encoder_hidden_states": (block_state.prompt_embeds, block_state.negative_prompt_embeds),
+        }
+
+        # A block reaches the transformer by tagging an output as a denoiser input field: no change is needed here.
+        transformer_args = inspect.signature(components.transformer.forward).parameters
+        additional_kwargs = {
+            name: value
+            for name, value in block_state.denoiser_input_fields.items()
+            if name in transformer_args and name not in guider_inputs
+        }
+
+        # A scheduler of a higher order has more timesteps than there are inference steps.
+        components.guider.set_state(step=i, num_inference_steps=len(block_state.timesteps), timestep=t)
+        guider_state = components.guider.prepare_inputs(guider_inputs)
+
+        for guider_state_batch in guider_state:
+            components.guider.prepare_models(components.transformer)
+            cond_kwargs = {name: getattr(guider_state_batch, name) for name in guider_inputs}
+
+            context_name = getattr(guider_state_batch, components.guider._identifier_key)
+            with components.transformer.cache_context(context_name):
+                guider_state_batch.noise_pred = components.transformer(
+                    hidden_states=block_state.latent_model_input,
+                    timestep=block_state.timestep,
+                    return_dict=False,
+                    **cond_kwargs,
+                    **additional_kwargs,
+                )[0]
+            components.guider.cleanup_models(components.transformer)
+
+        block_state.noise_pred = components.guider(guider_state)[0]
+        return components, block_state
+
+
+class YImageLoopAfterDenoiser(ModularPipelineBlocks):
+    model_name = "y-image"
+
+    @property
+    def description(self) -> str:
+        return (
+            "Step of the denoising loop that moves the latents on to the next timestep. It belongs into the `sub_blocks` "
+            "of a `YImageDenoiseLoopWrapper`."
+        )
+
+    @property
+    def expected_components(self) -> list[ComponentSpec]:
+        return [ComponentSpec("scheduler", FlowMatchEulerDiscreteScheduler)]
+
+    @property
+    def inputs(self) -> list[InputParam]:
+        return [
+            InputParam.template("latents", required=True),
+            InputParam(
+                "noise_pred", required=True, type_hint=torch.Tensor, description="The prediction after guidance."
+            ),
+        ]
+
+    @property
+    def intermediate_outputs(self) -> list[OutputParam]:
+        return [OutputParam.template("latents")]
+
+    @torch.no_grad()
+    def __call__(self, components: YImageModularPipeline, block_state: BlockState, i: int, t: torch.Tensor):
+        latents_dtype = block_state.latents.dtype
+        block_state.latents = components.scheduler.step(
+            block_state.noise_pred, t, block_state.latents, return_dict=False
+        )[0]
+        block_state.latents = block_state.latents.to(latents_dtype)
+        return components, block_state
+
+
+class YImageDenoiseLoopWrapper(LoopSequentialPipelineBlocks):
+    model_name = "y-image"
+
+    @property
+    def description(self) -> str:
+        return (
+            "Denoising loop over `timesteps`. What happens at each timestep is up to the `sub_blocks`, which run in their "
+            "order."
+        )
+
+    @property
+    def loop_expected_components(self) -> list[ComponentSpec]:
+        return [ComponentSpec("scheduler", FlowMatchEulerDiscreteScheduler)]
+
+    @property
+    def loop_inputs(self) -> list[InputParam]:
+        return [
+            InputParam.template("timesteps", required=True),
+            InputParam.template("num_inference_steps", required=True),
+        ]
+
+    @torch.no_grad()
+    def __call__(self, components: YImageModularPipeline, state: PipelineState) -> PipelineState:
+        block_state = self.get_block_state(state)
+
+        num_warmup_steps = max(
+            len(block_state.timesteps) - block_state.num_inference_steps * components.scheduler.order, 0
+        )
+        with self.progress_bar(total=block_state.num_inference_steps) as progress_bar:
+            for i, t in enumerate(block_state.timesteps):
+                components, block_state = self.loop_step(components, block_state, i=i, t=t)
+                if i == len(block_state.timesteps) - 1 or (
+                    (i + 1) > num_warmup_steps and (i + 1) % components.scheduler.order == 0
+                ):
+                    progress_bar.update()
+
+        self.set_block_state(state, block_state)
+        return components, state
+
+
+# auto_docstring
+class YImageDenoiseStep(YImageDenoiseLoopWrapper):
+    """
+    Denoise step that iteratively denoises the latents over `timesteps`. At each iteration it prepares the model
+    inputs, runs the transformer once for each condition of the guider, and updates the latents with the scheduler.
+
+      Components:
+          guider (`ClassifierFreeGuidance`) transformer (`YImageTransformer2DModel`) scheduler
+          (`FlowMatchEulerDiscreteScheduler`)
+
+      Inputs:
+          timesteps (`Tensor`):
+              Timesteps for the denoising process.
+          num_inference_steps (`int`):
+              The number of denoising steps.
+          latents (`Tensor`):
+              Pre-generated noisy latents for image generation.
+          dtype (`dtype`):
+              The dtype of the model inputs, can be generated in input step.
+          **denoiser_input_fields (`None`, *optional*):
+              conditional model inputs for the denoiser: e.g. prompt_embeds, negative_prompt_embeds, etc.
+          prompt_embeds (`Tensor`):
+              text embeddings used to guide the image generation. Can be generated from text_encoder step.
+          negative_prompt_embeds (`Tensor`, *optional*):
+              negative text embeddings used to guide the image generation. Can be generated from text_encoder step.
+
+      Outputs:
+          latents (`Tensor`):
+              Denoised latents.
+    """
+
+    model_name = "y-image"
+    block_classes = [
+        YImageLoopBeforeDenoiser,
+        YImageLoopDenoiser,
+        YImageLoopAfterDenoiser,
+    ]
+    block_names = ["before_denoiser", "denoiser", "after_denoiser"]
+
+    @property
+    def description(self) -> str:
+        return (
+            "Denoise step that iteratively denoises the latents over `timesteps`. At each iteration it prepares the "
+            "model inputs, runs the transformer once for each condition of the guider, and updates the latents with "
+            "the scheduler."
+        )
