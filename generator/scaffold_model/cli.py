@@ -228,15 +228,15 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
             (root / path).write_bytes(text.encode("utf-8"))
         return
     created = [*owned_texts(spec, snapshot), f"{spec.state_folder}/answers.yml"]
-    fresh = read_manifest(snapshot, name) is None
+    first = read_manifest(snapshot, name) is None
     try:
         if find_checkout(root) != root.resolve():
             raise NotACheckout(f"{root} is not the root of the checkout", hint="run copier in the root folder")
         stand = head(root)
-        plan = plan_complete(spec, snapshot, stand, _ruff(python, root), register_too=True)
+        plan = plan_complete(spec, snapshot, stand, _ruff(python, root), register_too=True, fresh=True)
         apply(root, plan, _prover(plan))
     except ScaffoldError:
-        if operation == "copy" and fresh:
+        if operation == "copy" and first:
             remove_created(Path.cwd(), created, spec.owned_places())
         raise
     exclude_state(root)

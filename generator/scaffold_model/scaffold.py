@@ -106,7 +106,7 @@ def complete(
 ) -> Plan:
     """What a render that Copier made still needs.
 
-    A scaffold that has its manifest was completed before: then only stubs that are (again) unfilled are filled, and
+    A scaffold that has its manifest was completed before: then, unless ``fresh``, only stubs that are (again) unfilled are filled, and
     nothing is formatted, since the files are the contributor's by now.
 
     Args:
@@ -115,9 +115,10 @@ def complete(
         head: Where the checkout stands.
         ruff: The formatter, or None for our own.
         register_too: Register the model as well.
-        fresh: The files were rendered a moment ago, so that they are completed like new ones whatever lies around.
+        fresh: Copier has rendered the files a moment ago, as it does in an update too, before it puts the contributor's
+            edits back: then they are all completed like new ones.
     """
-    first = fresh or read_manifest(snapshot, spec.name) is None
+    first = read_manifest(snapshot, spec.name) is None
     if first:
         check_spec(spec, snapshot, rendered=True)
     files = owned_texts(spec, snapshot)
@@ -125,7 +126,10 @@ def complete(
         raise BadInput(
             f"no file of {spec.name} is on disk", hint=f"render them first: scaffold-model --name {spec.name}"
         )
-    if first:
+    if not first:
+        # What lies in the state folder is the contributor's: no render overwrites it, and nothing formats it.
+        files = {path: text for path, text in files.items() if spec.owns(path)}
+    if first or fresh:
         texts = finished(spec, snapshot, files, ruff)
     else:
         from .copied import fill, unfilled
@@ -138,7 +142,7 @@ def complete(
         texts = {**texts, **formatted(spec, changed, ruff)}
     edits = tuple(Edit(path, files[path], text) for path, text in sorted(texts.items()) if text != files[path])
     plan = _extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
-    return _with_manifest(spec, snapshot, head, plan, texts) if first else plan
+    return _with_manifest(spec, snapshot, head, plan, texts) if first or fresh else plan
 
 
 def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
@@ -176,7 +180,7 @@ def _part(plan: Plan, registries: Collection[str]) -> Plan:
 
 
 def _with_manifest(spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]) -> Plan:
-    manifest = new_manifest(head)
+    manifest = read_manifest(snapshot, spec.name) or new_manifest(head)
     manifest.record_created({path: text for path, text in texts.items() if spec.owns(path)})
     manifest.record_entries(plan.entries)
     path = manifest_path(spec.name)
