@@ -82,11 +82,16 @@ def create(
 ) -> Plan:
     """The whole main job: new files from a render, and every edit of existing files.
 
+    Args:
+        spec: The answers, which `preflight.check_spec` has compared with the checkout.
+        snapshot: The checkout, without the scaffold.
+        head: Where the checkout stands.
+        rendered: What the template made of the answers, by path.
+        ruff: The formatter, or None for our own.
+
     Raises:
-        ScaffoldError: The answers do not fit the checkout, a source of a ``# Copied from`` is missing, or a registry
-            can not be edited.
+        ScaffoldError: A source of a ``# Copied from`` is missing, or a registry can not be edited.
     """
-    check_spec(spec, snapshot)
     files = {path: text for path, text in rendered.items() if path.endswith(".py") or spec.owns(path)}
     others = {path: text for path, text in rendered.items() if path not in files}
     texts = finished(spec, snapshot, files, ruff)

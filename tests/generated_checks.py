@@ -1,0 +1,460 @@
+"""Checks of what generated code computes, run by the Python with torch: ``generated_checks.py REQUEST RESULT``.
+
+The request is a JSON object: the root of a scaffolded checkout, the answers of the model, and the names of the checks
+to run. The result maps each of them to ``passed`` or to its traceback. diffusers must come from that checkout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib.util
+import io
+import json
+import re
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import torch.distributed
+import torch.multiprocessing
+from safetensors.torch import save_file
+
+SAME = 1e-5
+DIFFERENT = 1e-3
+
+
+@dataclass(frozen=True)
+class Model:
+    """A scaffolded model: where it is, what it is called, and a folder for what the checks write."""
+
+    root: Path
+    name: str
+    class_prefix: str
+    attention: str
+    tiny_repo: str
+    folder: Path
+
+    def cls(self, suffix: str) -> Any:
+        return getattr(diffusers, self.class_prefix + suffix)
+
+    @property
+    def script(self) -> Path:
+        return self.root / "scripts" / f"convert_{self.name}_to_diffusers.py"
+
+    @property
+    def parity(self) -> Path:
+        return self.root / ".scaffold" / self.name / "parity.py"
+
+    def tiny_transformer(self) -> Any:
+        return self.cls("Transformer2DModel").from_pretrained(self.tiny_repo, subfolder="transformer")
+
+
+def load_module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_script(path: Path, *arguments: str) -> tuple[int, str]:
+    """Run a script as Python does, in this process: its exit code, and what it printed to standard error.
+
+    Starting another process for each run would take longer than all else here together.
+    """
+    argv, search_path = sys.argv, list(sys.path)
+    errors = io.StringIO()
+    sys.argv = [str(path), *arguments]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+            runpy.run_path(str(path), run_name="__main__")
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    except Exception:
+        code = 1
+        errors.write(traceback.format_exc())
+    finally:
+        sys.argv, sys.path[:] = argv, search_path
+    return code, errors.getvalue()
+
+
+def difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    assert a.shape == b.shape, (a.shape, b.shape)
+    return (a - b).abs().max().item()
+
+
+# Conversion
+
+
+def original_key(pattern: str, groups: tuple[str, ...]) -> str:
+    """The name that a pattern of the rename table matches: ``blocks\\.(\\d+)`` and ``("3",)`` give ``blocks.3``."""
+    parts = iter(groups)
+    return re.sub(r"\(\\[dw]\+\)", lambda _: next(parts), pattern).replace(r"\.", ".")
+
+
+def invert(table: dict[str, Any], weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The original checkpoint that the rename table of a conversion script turns into ``weights``."""
+    joins: dict[str, Callable[[list[torch.Tensor]], torch.Tensor]] = {
+        "split_qkv": torch.cat,
+        "swap_shift_scale": lambda parts: torch.cat(parts[0].chunk(2)[::-1]),
+    }
+    original, left = {}, dict(weights)
+    for pattern, target in table.items():
+        join, keys = (lambda parts: parts[0], [target]) if isinstance(target, str) else target
+        if not isinstance(target, str):
+            join = joins[join.__name__]
+        first = re.sub(r"\\\{\d\\\}", r"(\\w+)", re.escape(keys[0]))
+        for match in filter(None, (re.fullmatch(first, key) for key in weights)):
+            name = original_key(pattern, match.groups())
+            assert re.fullmatch(pattern, name), f"{pattern} does not match {name}"
+            assert name not in original, f"two patterns name {name}"
+            original[name] = join([left.pop(key.format(*match.groups())) for key in keys])
+    assert not left, f"the table names no original key for {sorted(left)}"
+    return original
+
+
+def synthetic_checkpoint(model: Model) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], Path]:
+    """Random weights of the tiny transformer, the same as an original checkpoint, and the file of its configuration."""
+    transformer = model.tiny_transformer()
+    generator = torch.Generator().manual_seed(1)
+    weights = {
+        key: torch.randn(tensor.shape, generator=generator) for key, tensor in transformer.state_dict().items()
+    }
+    config = model.folder / "config.json"
+    config.write_text(json.dumps({key: value for key, value in transformer.config.items() if key[0] != "_"}))
+    return weights, invert(load_module(model.script).TRANSFORMER_KEYS, weights), config
+
+
+def save_shards(weights: dict[str, torch.Tensor], folder: Path) -> Path:
+    shard_of = {key: f"model-{number % 2}.safetensors" for number, key in enumerate(weights)}
+    for shard in set(shard_of.values()):
+        save_file({key: weights[key] for key in weights if shard_of[key] == shard}, folder / shard)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": shard_of}))
+    return index
+
+
+def check_conversion(model: Model) -> None:
+    """Every kind of file comes out as a folder that loads, with every tensor equal."""
+    weights, original, config = synthetic_checkpoint(model)
+    save_file(original, model.folder / "model.safetensors")
+    torch.save({"ema": original, "step": 3}, model.folder / "model.pt")
+    index = save_shards(original, model.folder)
+    inputs = {
+        "single": [str(model.folder / "model.safetensors")],
+        "sharded": [str(index)],
+        "pickled": [str(model.folder / "model.pt"), "--state_dict_key", "ema"],
+    }
+    for kind, (path, *more) in inputs.items():
+        out = model.folder / kind
+        arguments = ["--checkpoint_path", path, "--config_path", str(config), "--output_path", str(out), *more]
+        if kind == "single":
+            done = subprocess.run(
+                [sys.executable, str(model.script), *arguments], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert f"Converted {len(weights)} tensors" in done.stdout
+        else:
+            code, errors = run_script(model.script, *arguments)
+            assert code == 0, errors
+        saved = model.cls("Transformer2DModel").from_pretrained(out).state_dict()
+        assert saved.keys() == weights.keys()
+        assert all(torch.equal(saved[key], weights[key]) for key in weights), kind
+
+
+def check_conversion_errors(model: Model) -> None:
+    """What can not be converted ends with one error that names the key or the file, and nothing is written."""
+    _, original, config = synthetic_checkpoint(model)
+    first = next(iter(original))
+    save_file({**original, "extra.weight": torch.zeros(1)}, model.folder / "unknown.safetensors")
+    save_file({key: original[key] for key in original if key != "y_embedder.bias"}, model.folder / "lacks.safetensors")
+    save_file({**original, first: original[first][:1].clone()}, model.folder / "shape.safetensors")
+    (model.folder / "notes.txt").write_text("no checkpoint")
+    (model.folder / "page.safetensors").write_text("<html>no checkpoint either</html>")
+    (model.folder / "page.pt").write_text("<html>no checkpoint either</html>")
+    torch.save({"ema": original, "step": 3}, model.folder / "nested.pt")
+    torch.save([1, 2], model.folder / "list.pt")
+    (model.folder / "other.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    (model.folder / "list.safetensors.index.json").write_text("[]")
+    cases = {
+        "unknown.safetensors": (["extra.weight"], []),
+        "lacks.safetensors": (["context_embedder.bias"], []),
+        "shape.safetensors": (["size mismatch", "patch_embed"], []),
+        "notes.txt": (["notes.txt"], []),
+        "absent.safetensors": (["absent.safetensors"], []),
+        "page.safetensors": (["page.safetensors"], []),
+        "page.pt": (["page.pt"], []),
+        "nested.pt": (["nested.pt", "--state_dict_key"], []),
+        "model.pt": (["nested.pt", "'model'", "ema"], ["--state_dict_key", "model"]),
+        "list.pt": (["list.pt"], []),
+        "other.safetensors.index.json": (["gone.safetensors"], []),
+        "list.safetensors.index.json": (["list.safetensors.index.json"], []),
+    }
+    out = model.folder / "refused"
+    for name, (wanted, more) in cases.items():
+        path = model.folder / ("nested.pt" if more else name)
+        code, errors = run_script(
+            model.script,
+            *("--checkpoint_path", str(path), "--config_path", str(config), "--output_path", str(out), *more),
+        )
+        assert code == 1, f"{name}: exit code {code}\n{errors}"
+        # What follows the traceback is the message; a chained error would show a second traceback.
+        assert errors.count("Traceback (most recent call last)") == 1, f"{name}:\n{errors}"
+        message = errors[errors.rindex("\n  File ") :].split("\n", 2)[2]
+        assert all(word in message for word in wanted), f"{name}: {message}"
+        assert len(message.splitlines()) <= 4, f"{name}: {message}"
+        assert not out.exists(), f"{name} left {sorted(path.name for path in out.iterdir())}"
+
+
+# Parity
+
+
+def check_parity(model: Model) -> None:
+    """The harness says no as generated, passes against a plain DiT, and notices a bug in it."""
+    generated = model.parity.read_text()
+    code, errors = run_script(model.parity)
+    assert (code, errors.count("\n")) == (2, 1), errors
+    assert "set REFERENCE to the folder" in errors
+    # The edits that a contributor makes: where the reference is, and how it is built.
+    todo = f"    # TODO({model.name}): import the transformer of the reference"
+    before, after = generated[: generated.index(todo)], generated[generated.index("\n\n\ndef build_target") :]
+    assert before.count('REFERENCE = ""') == 1
+    before = before.replace('REFERENCE = ""', f"REFERENCE = {str(Path(__file__).resolve().parent)!r}")
+    try:
+        for planted_bug, expected in ((False, 0), (True, 1)):
+            model.parity.write_text(
+                f"{before}    from plain_dit import PlainDiT\n\n"
+                f"    model = PlainDiT({model.attention!r}, CONFIG, planted_bug={planted_bug})\n"
+                f"    randomize_weights(model)\n    return model{after}"
+            )
+            code, errors = run_script(model.parity)
+            assert code == expected, f"planted bug: {planted_bug}, exit code {code}\n{errors}"
+    finally:
+        model.parity.write_text(generated)
+
+
+# Pipelines
+
+
+def load_pipelines(model: Model) -> dict[str, Any]:
+    """The modular pipeline of the tiny repository, and the standard one of the same weights."""
+    modular = diffusers.ModularPipeline.from_pretrained(model.tiny_repo)
+    modular.load_components()
+    assert type(modular) is model.cls("ModularPipeline")
+    components = {
+        name: modular.components[name] for name in ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
+    }
+    standard = model.cls("Pipeline")(**copy.deepcopy(components))
+    for pipeline in (standard, modular):
+        pipeline.set_progress_bar_config(disable=True)
+    return {"standard": standard, "modular": modular}
+
+
+HEIGHT, WIDTH = 32, 48
+PROMPTS = ["a cat in a hat", "a red car"]
+
+
+def draw(pipeline: Any, seed: int = 0, guidance_scale: float = 5.0, **changes: Any) -> torch.Tensor:
+    """Images of two prompts, as a tensor."""
+    arguments = {
+        "prompt": PROMPTS,
+        "num_inference_steps": 3,
+        "height": HEIGHT,
+        "width": WIDTH,
+        "max_sequence_length": 16,
+        "output_type": "pt",
+        "generator": torch.Generator().manual_seed(seed),
+        **changes,
+    }
+    if isinstance(pipeline, diffusers.ModularPipeline):
+        pipeline.update_components(guider=diffusers.ClassifierFreeGuidance(guidance_scale=guidance_scale))
+        return pipeline(**arguments, output="images")
+    return pipeline(**arguments, guidance_scale=guidance_scale).images
+
+
+def check_standard_equals_modular(model: Model) -> None:
+    pipelines = load_pipelines(model)
+    for changes in (
+        {},
+        {"negative_prompt": "blurry"},
+        {"negative_prompt": ["blurry", "a dog"], "num_images_per_prompt": 2},
+        {"guidance_scale": 1.0},
+        {"sigmas": [1.0, 0.5, 0.2]},
+    ):
+        if "sigmas" in changes and type(pipelines["standard"].scheduler).__name__ == "FlowMatchHeunDiscreteScheduler":
+            continue
+        standard, modular = (draw(pipelines[kind], **changes) for kind in ("standard", "modular"))
+        assert difference(standard, modular) < SAME, f"{changes}: {difference(standard, modular)}"
+
+
+def check_inputs_matter(model: Model) -> None:
+    """Every input changes what it should change and nothing else; the output is finite and of the asked size."""
+    for kind, pipeline in load_pipelines(model).items():
+        base = draw(pipeline)
+        assert base.shape == (2, 3, HEIGHT, WIDTH), kind
+        assert torch.isfinite(base).all(), kind
+        assert (base.min() >= 0, base.max() <= 1) == (True, True), kind
+        assert base.std() > 0.01, f"{kind}: flat images"
+        assert difference(base, draw(pipeline)) == 0, f"{kind}: the same seed gives other images"
+        for changes in (
+            {"seed": 1},
+            {"guidance_scale": 2.0},
+            {"guidance_scale": 1.0},
+            {"prompt": ["a green tree", "two dogs"]},
+            {"negative_prompt": "blurry"},
+            {"num_inference_steps": 5},
+        ):
+            assert difference(base, draw(pipeline, **changes)) > DIFFERENT, f"{kind}: {changes} changes nothing"
+        other = draw(pipeline, prompt=[PROMPTS[0], "two dogs"])
+        assert difference(base[:1], other[:1]) < SAME, f"{kind}: the second prompt changes the first image"
+        assert difference(base[1:], other[1:]) > DIFFERENT, f"{kind}: the second prompt does not change its image"
+        several = draw(pipeline, num_images_per_prompt=2)
+        changed = draw(pipeline, num_images_per_prompt=2, prompt=[PROMPTS[0], "two dogs"])
+        assert several.shape == (4, 3, HEIGHT, WIDTH)
+        assert difference(several[:2], changed[:2]) < SAME, f"{kind}: images are not grouped by prompt"
+        assert min(difference(several[i], changed[i]) for i in (2, 3)) > DIFFERENT, kind
+        assert difference(several[0], several[1]) > DIFFERENT, f"{kind}: two images of one prompt are the same"
+
+
+def check_saving(model: Model) -> None:
+    """A standard pipeline that was saved and loaded gives the same images."""
+    standard = load_pipelines(model)["standard"]
+    standard.save_pretrained(model.folder / "pipeline")
+    loaded = diffusers.DiffusionPipeline.from_pretrained(model.folder / "pipeline")
+    assert type(loaded) is model.cls("Pipeline")
+    loaded.set_progress_bar_config(disable=True)
+    assert difference(draw(standard), draw(loaded)) < SAME
+
+
+def check_lora(model: Model) -> None:
+    """An adapter that was saved and loaded does what it did before, and its scale is obeyed."""
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    for kind, pipeline in load_pipelines(model).items():
+        base = draw(pipeline)
+        targets = ["to_q", "to_k", "to_v", "to_out.0"]
+        torch.manual_seed(0)
+        # Other than by default, the second matrix of the adapter is not zero.
+        config = LoraConfig(r=4, lora_alpha=4, target_modules=targets, init_lora_weights=False)
+        pipeline.transformer.add_adapter(config)
+        adapted = draw(pipeline)
+        assert difference(base, adapted) > DIFFERENT, f"{kind}: the adapter changes nothing"
+        folder = model.folder / f"lora-{kind}"
+        layers = get_peft_model_state_dict(pipeline.transformer)
+        pipeline.save_lora_weights(folder, transformer_lora_layers=layers)
+        pipeline.unload_lora_weights()
+        assert difference(base, draw(pipeline)) < SAME, f"{kind}: unloading leaves something behind"
+        pipeline.load_lora_weights(folder)
+        assert difference(adapted, draw(pipeline)) < SAME, f"{kind}: the loaded adapter is another"
+        half = draw(pipeline, attention_kwargs={"scale": 0.5})
+        assert min(difference(half, adapted), difference(half, base)) > DIFFERENT, f"{kind}: the scale is ignored"
+        off = draw(pipeline, attention_kwargs={"scale": 0.0})
+        assert difference(base, off) < SAME, f"{kind}: a scale of 0 is not the base"
+        assert difference(adapted, draw(pipeline)) < SAME, f"{kind}: the scale of one call stays"
+
+
+# Scheduler and context parallelism
+
+
+def check_scheduler(model: Model) -> None:
+    """The new scheduler, as generated, is the plain Euler rule: that of FlowMatchEulerDiscreteScheduler."""
+    generator = torch.Generator().manual_seed(0)
+    for shift in (1.0, 3.0):
+        for steps in (1, 2, 28):
+            ours = model.cls("Scheduler")(shift=shift)
+            euler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+            ours.set_timesteps(steps)
+            # Without `sigmas`, the Euler scheduler ends at the smallest sigma of the training.
+            euler.set_timesteps(sigmas=torch.linspace(1.0, 1 / steps, steps).tolist())
+            torch.testing.assert_close(ours.timesteps, euler.timesteps)
+            torch.testing.assert_close(ours.sigmas, euler.sigmas)
+            sample = expected = torch.randn(2, 4, 6, 8, generator=generator)
+            for t, euler_t in zip(ours.timesteps, euler.timesteps, strict=True):
+                velocity = torch.randn(2, 4, 6, 8, generator=generator)
+                sample = ours.step(velocity, t, sample).prev_sample
+                expected = euler.step(velocity, euler_t, expected).prev_sample
+                torch.testing.assert_close(sample, expected)
+        training, euler = model.cls("Scheduler")(shift=shift), diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+        torch.testing.assert_close(training.timesteps, euler.timesteps)
+        image, noise = torch.randn(2, 1, 4, 6, 8, generator=generator)
+        t, euler_t = training.timesteps[[300]], euler.timesteps[[300]]
+        noisy = training.scale_noise(image, t, noise)
+        torch.testing.assert_close(noisy, euler.scale_noise(image, euler_t, noise))
+        # The velocity is noise - image: one step along it, all the way to sigma 0, gives the image back.
+        assert difference(noisy - training.sigmas[300] * (noise - image), image) < SAME
+
+
+def parallel_inputs(config: Any) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "hidden_states": torch.randn(2, config.in_channels, 12, 20, generator=generator),
+        "timestep": torch.tensor([700.0, 30.0]),
+        "encoder_hidden_states": torch.randn(2, 10, config.text_embed_dim, generator=generator),
+    }
+
+
+def parallel_rank(rank: int, model: Model, single: torch.Tensor) -> None:
+    """One of two processes: half of the tokens in the blocks, all of the output in the end."""
+    store = f"file://{model.folder}/rendezvous"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    transformer = model.tiny_transformer()
+    transformer.enable_parallelism(config=diffusers.ContextParallelConfig(ulysses_degree=2))
+    lengths: list[int] = []
+    block = transformer.transformer_blocks[-1]
+    block.register_forward_pre_hook(lambda _, arguments: lengths.append(arguments[0].shape[1]))
+    with torch.no_grad():
+        parallel = transformer(**parallel_inputs(transformer.config)).sample
+    assert lengths == [12 * 20 // 4 // 2], f"rank {rank} has {lengths} tokens"
+    assert difference(parallel, single) < SAME, f"rank {rank}: {difference(parallel, single)}"
+    torch.distributed.destroy_process_group()
+
+
+def check_context_parallel(model: Model) -> None:
+    """Two processes that share the sequence (Ulysses) compute what one does."""
+    transformer = model.tiny_transformer()
+    with torch.no_grad():
+        single = transformer(**parallel_inputs(transformer.config)).sample
+    torch.multiprocessing.start_processes(parallel_rank, (model, single), nprocs=2, start_method="fork")
+
+
+CHECKS: dict[str, Callable[[Model], None]] = {
+    "conversion": check_conversion,
+    "conversion errors": check_conversion_errors,
+    "parity": check_parity,
+    "standard equals modular": check_standard_equals_modular,
+    "inputs matter": check_inputs_matter,
+    "saving": check_saving,
+    "lora": check_lora,
+    "scheduler": check_scheduler,
+    "context parallel": check_context_parallel,
+}
+
+
+def run_checks(request: dict[str, Any]) -> dict[str, str]:
+    root = Path(request["root"]).resolve()
+    assert root in Path(diffusers.__file__).resolve().parents, f"diffusers comes from {diffusers.__file__}"
+    torch.set_num_threads(1)
+    outcome = {}
+    for name in request["checks"]:
+        with tempfile.TemporaryDirectory(prefix="generated-") as folder:
+            try:
+                CHECKS[name](Model(root=root, folder=Path(folder), **request["model"]))
+                outcome[name] = "passed"
+            except Exception:
+                outcome[name] = traceback.format_exc()
+    return outcome
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(json.dumps(run_checks(json.loads(Path(sys.argv[1]).read_text()))))

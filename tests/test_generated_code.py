@@ -1,0 +1,121 @@
+"""Generated code computes what it should: conversion, parity, both pipelines, LoRA, scheduler, context parallelism."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, clone_of, git_status, run_command
+
+from scaffold_model.spec import ModelSpec
+
+pytestmark = pytest.mark.checkout
+
+CHECKS = ROOT / "tests" / "generated_checks.py"
+HEUN = "FlowMatchHeunDiscreteScheduler"
+
+PIPELINES = ["standard equals modular", "inputs matter", "saving"]
+#: These depend on the kind of attention only.
+TRANSFORMER = ["conversion", "conversion errors", "parity", "context parallel"]
+
+#: The model and its flags, and what is checked of it. Names differ, since the cells share a Hub cache.
+CELLS = {
+    "joint-t5-lora": (
+        ModelSpec("aspen", format="both", lora="yes"),
+        [*TRANSFORMER, *PIPELINES, "lora"],
+    ),
+    "cross-qwen3-new": (
+        ModelSpec("birch", format="both", attention="cross", text_encoder="qwen3", scheduler="new"),
+        [*TRANSFORMER, *PIPELINES, "scheduler"],
+    ),
+    "joint-clip-heun": (
+        ModelSpec("cedar", format="both", text_encoder="clip", scheduler=HEUN),
+        PIPELINES,
+    ),
+    "cross-clip-lora": (
+        ModelSpec("maple", format="both", attention="cross", text_encoder="clip", lora="yes"),
+        ["standard equals modular", "lora"],
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Hub cache of the tests' own."""
+    return str(tmp_path_factory.mktemp("hub"))
+
+
+def scaffold(spec: ModelSpec, root: Path, *more: str) -> None:
+    done = run_command(
+        *("--name", spec.name, f"--{spec.format}", "--attention", spec.attention),
+        *("--text-encoder", spec.text_encoder, "--scheduler", spec.scheduler),
+        *(["--lora"] if spec.lora == "yes" else []),
+        *more,
+        cwd=root,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("cell", CELLS)
+def test_generated_code_computes_what_it_should(
+    cell: str, pristine: Path, tmp_path: Path, torch_python: str, hub: str
+) -> None:
+    spec, checks = CELLS[cell]
+    root = clone_of(pristine, tmp_path / "diffusers")
+    scaffold(spec, root, "--python", torch_python)
+    tiny = run_command("tiny", spec.name, "--python", torch_python, cwd=root, HF_HOME=hub)
+    assert tiny.returncode == 0, tiny.stderr
+    before = git_status(root)
+
+    model = {key: getattr(spec, key) for key in ("name", "class_prefix", "attention", "tiny_repo")}
+    (tmp_path / "request.json").write_text(json.dumps({"root": str(root), "model": model, "checks": checks}))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HF_HOME": hub,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [torch_python, str(CHECKS), str(tmp_path / "request.json"), str(tmp_path / "result.json")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    failed = "\n".join(f"{name}:\n{outcome}" for name, outcome in result.items() if outcome != "passed")
+    assert not failed, failed
+    assert list(result) == checks
+    assert git_status(root) == before
+
+
+def test_the_cells_cover_every_answer() -> None:
+    specs = [spec for spec, _ in CELLS.values()]
+    assert {spec.attention for spec in specs} == {"joint", "cross"}
+    assert {spec.text_encoder for spec in specs} == {"t5", "clip", "qwen3"}
+    assert {spec.scheduler for spec in specs} == {"FlowMatchEulerDiscreteScheduler", HEUN, "new"}
+    assert {spec.lora for spec in specs} == {"yes", "no"}
+
+
+@pytest.mark.parametrize("attention", ["joint", "cross"])
+def test_a_modular_scaffold_is_a_small_pull_request(attention: str, checkout: Path) -> None:
+    scaffold(ModelSpec("foo", attention=attention), checkout)
+    subprocess.run(["git", "-C", str(checkout), "add", "--all"], check=True)
+    numstat = subprocess.run(
+        ["git", "-C", str(checkout), "diff", "--cached", "--numstat", "--no-renames"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    rows = [line.split("\t") for line in numstat.splitlines()]
+    added = {path: int(lines) for lines, _, path in rows if not path.startswith(("tests/", "docs/"))}
+    assert "src/diffusers/modular_pipelines/foo/denoise.py" in added
+    assert sum(added.values()) < 2000, added
