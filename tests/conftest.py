@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scaffold_model.formatting import find_ruff
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path.home() / ".cache" / "scaffold-model" / "diffusers"
@@ -75,6 +79,20 @@ def torch_python() -> str:
     ):
         pytest.skip(f"no Python with torch and transformers ({python}): run `make test`, or set SCAFFOLD_MODEL_PYTHON")
     return python
+
+
+@pytest.fixture(scope="session")
+def pinned_ruff(pristine: Path) -> str:
+    """The ruff that the checkout pins; another version may format differently, so without it nothing is proven."""
+    setup = ast.parse((pristine / "setup.py").read_text(encoding="utf-8"))
+    constants = (str(node.value) for node in ast.walk(setup) if isinstance(node, ast.Constant))
+    pinned = next(value for value in constants if value.startswith("ruff=="))
+    beside = find_ruff(os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python")))
+    for candidate in filter(None, (shutil.which("ruff"), beside)):
+        shown = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout
+        if shown.split()[-1:] == [pinned.removeprefix("ruff==")]:
+            return candidate
+    pytest.skip(f"{pinned} is neither on PATH nor beside SCAFFOLD_MODEL_PYTHON")
 
 
 def git_status(checkout: Path) -> str:

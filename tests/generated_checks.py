@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import inspect
 import io
 import json
 import re
@@ -128,9 +129,7 @@ def synthetic_checkpoint(model: Model) -> tuple[dict[str, torch.Tensor], dict[st
     """Random weights of the tiny transformer, the same as an original checkpoint, and the file of its configuration."""
     transformer = model.tiny_transformer()
     generator = torch.Generator().manual_seed(1)
-    weights = {
-        key: torch.randn(tensor.shape, generator=generator) for key, tensor in transformer.state_dict().items()
-    }
+    weights = {key: torch.randn(tensor.shape, generator=generator) for key, tensor in transformer.state_dict().items()}
     config = model.folder / "config.json"
     config.write_text(json.dumps({key: value for key, value in transformer.config.items() if key[0] != "_"}))
     return weights, invert(load_module(model.script).TRANSFORMER_KEYS, weights), config
@@ -185,6 +184,7 @@ def check_conversion_errors(model: Model) -> None:
     (model.folder / "page.pt").write_text("<html>no checkpoint either</html>")
     torch.save({"ema": original, "step": 3}, model.folder / "nested.pt")
     torch.save([1, 2], model.folder / "list.pt")
+    torch.save(original[first], model.folder / "tensor.pt")
     (model.folder / "other.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
     (model.folder / "list.safetensors.index.json").write_text("[]")
     cases = {
@@ -197,7 +197,8 @@ def check_conversion_errors(model: Model) -> None:
         "page.pt": (["page.pt"], []),
         "nested.pt": (["nested.pt", "--state_dict_key"], []),
         "model.pt": (["nested.pt", "'model'", "ema"], ["--state_dict_key", "model"]),
-        "list.pt": (["list.pt"], []),
+        "list.pt": (["list.pt holds a list"], []),
+        "tensor.pt": (["tensor.pt holds a Tensor"], []),
         "other.safetensors.index.json": (["gone.safetensors"], []),
         "list.safetensors.index.json": (["list.safetensors.index.json"], []),
     }
@@ -213,7 +214,6 @@ def check_conversion_errors(model: Model) -> None:
         assert errors.count("Traceback (most recent call last)") == 1, f"{name}:\n{errors}"
         message = errors[errors.rindex("\n  File ") :].split("\n", 2)[2]
         assert all(word in message for word in wanted), f"{name}: {message}"
-        assert len(message.splitlines()) <= 4, f"{name}: {message}"
         assert not out.exists(), f"{name} left {sorted(path.name for path in out.iterdir())}"
 
 
@@ -284,16 +284,18 @@ def draw(pipeline: Any, seed: int = 0, guidance_scale: float = 5.0, **changes: A
 
 
 def check_standard_equals_modular(model: Model) -> None:
+    """The same seed and settings give the same images in both formats."""
     pipelines = load_pipelines(model)
-    for changes in (
+    cases: list[dict[str, Any]] = [
         {},
         {"negative_prompt": "blurry"},
         {"negative_prompt": ["blurry", "a dog"], "num_images_per_prompt": 2},
         {"guidance_scale": 1.0},
-        {"sigmas": [1.0, 0.5, 0.2]},
-    ):
-        if "sigmas" in changes and type(pipelines["standard"].scheduler).__name__ == "FlowMatchHeunDiscreteScheduler":
-            continue
+    ]
+    # Not every scheduler takes sigmas.
+    if "sigmas" in inspect.signature(pipelines["standard"].scheduler.set_timesteps).parameters:
+        cases.append({"sigmas": [1.0, 0.5, 0.2]})
+    for changes in cases:
         standard, modular = (draw(pipelines[kind], **changes) for kind in ("standard", "modular"))
         assert difference(standard, modular) < SAME, f"{changes}: {difference(standard, modular)}"
 

@@ -103,6 +103,8 @@ def typed(arguments: list[str], cwd: Path, keys: list[str]) -> tuple[int, str]:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
+        # Test runners start their workers with SIGINT ignored, which a child would inherit.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.execv(sys.executable, [sys.executable, "-m", "scaffold_model", *arguments])
     shown = ""
     answered = 0

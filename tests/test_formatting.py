@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from scaffold_model import formatting
-from scaffold_model.formatting import FormattingFailed, find_ruff, format_python
+from scaffold_model.formatting import FormattingFailed, find_ruff, format_python, wrap_todos
+from scaffold_model.render import render
+from scaffold_model.scaffold import finished, formatted
+from scaffold_model.snapshot import Snapshot
+from scaffold_model.spec import ModelSpec
 
 MESSY = """\
 import torch
@@ -136,7 +138,7 @@ def test_a_python_that_keeps_ruff_elsewhere_is_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.checkout
-def test_real_modules_are_left_alone(pristine: Path) -> None:
+def test_real_modules_are_left_alone(pristine: Path, pinned_ruff: str) -> None:
     """Every fifth module of diffusers, tests included: formatting is a no-op byte for byte."""
     paths = (
         sorted((pristine / "src/diffusers").rglob("*.py"))[::5]
@@ -144,18 +146,38 @@ def test_real_modules_are_left_alone(pristine: Path) -> None:
     )
     files = {str(path.relative_to(pristine)): path.read_text(encoding="utf-8") for path in paths}
     assert len(files) > 150
-    done = format_python(files, line_length=119, ruff=pinned_ruff(pristine))
+    done = format_python(files, line_length=119, ruff=pinned_ruff)
     changed = [path for path in files if done[path] != files[path]]
     assert changed == []
 
 
-def pinned_ruff(pristine: Path) -> str:
-    """The ruff that the checkout pins; another version may format differently, so without it nothing is proven."""
-    setup = ast.parse((pristine / "setup.py").read_text(encoding="utf-8"))
-    constants = (str(node.value) for node in ast.walk(setup) if isinstance(node, ast.Constant))
-    pinned = next(value for value in constants if value.startswith("ruff=="))
-    for candidate in filter(None, (shutil.which("ruff"), find_ruff(None))):
-        shown = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout
-        if shown.split()[-1:] == [pinned.removeprefix("ruff==")]:
-            return candidate
-    pytest.skip(f"{pinned} is not on PATH")
+@pytest.mark.checkout
+@pytest.mark.parametrize("name", ["foo", "my_very_long_model_name_v15"])
+@pytest.mark.parametrize("attention", ["joint", "cross"])
+def test_our_own_ruff_writes_a_scaffold_as_the_pinned_one_does(
+    name: str, attention: str, pristine: Path, pinned_ruff: str
+) -> None:
+    spec = ModelSpec(name, format="both", attention=attention, lora="yes", scheduler="new")
+    rendered = render(spec.answers())
+    ours = finished(spec, Snapshot(pristine), rendered, None)
+    assert formatted(spec, ours, pinned_ruff) == {path: ours[path] for path in ours if path.endswith(".py")}
+
+
+def test_todo_comments_that_a_long_name_makes_too_long_are_wrapped() -> None:
+    text = (
+        "x = 1\n"
+        "    # TODO(a_name): match the rotary embeddings of the reference (base,\n"
+        "    # order of the axes).\n"
+        "    # TODO(a_name): short.\n"
+        "    y = 2  # TODO(a_name): a comment behind code stays where it is, however long it may be\n"
+    )
+    assert wrap_todos(text, "a_name", 60) == (
+        "x = 1\n"
+        "    # TODO(a_name): match the rotary embeddings of the\n"
+        "    # reference (base, order of the axes).\n"
+        "    # TODO(a_name): short.\n"
+        "    y = 2  # TODO(a_name): a comment behind code stays where it is, however long it may be\n"
+    )
+    assert wrap_todos(text, "a_name", 80) == text
+    assert wrap_todos(text, "another", 60) == text
+    assert wrap_todos(wrap_todos(text, "a_name", 60), "a_name", 60) == wrap_todos(text, "a_name", 60)

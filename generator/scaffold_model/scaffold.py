@@ -71,9 +71,11 @@ def finished(spec: ModelSpec, snapshot: Snapshot, files: Mapping[str, str], ruff
 
 def formatted(spec: ModelSpec, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
     """The Python files among ``files`` as the checkout's formatter would write them."""
-    from .formatting import format_python
+    from .formatting import format_python, wrap_todos
 
-    python = {path: text for path, text in files.items() if path.endswith(".py")}
+    python = {
+        path: wrap_todos(text, spec.name, spec.line_length) for path, text in files.items() if path.endswith(".py")
+    }
     return format_python(python, line_length=spec.line_length, ruff=ruff)
 
 
