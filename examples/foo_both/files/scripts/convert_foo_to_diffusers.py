@@ -124,33 +124,43 @@ def load_original_state_dict(checkpoint_path: str, state_dict_key: str | None = 
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file. Pass the checkpoint, or the .index.json of its shards.")
 
-    if path.name.endswith(".safetensors"):
-        state_dict = load_file(path)
-    elif path.name.endswith(".safetensors.index.json"):
-        shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
-        state_dict = {}
-        for shard in shards:
-            state_dict.update(load_file(path.parent / shard))
-    elif path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
-        state_dict = torch.load(path, map_location="cpu", weights_only=True)
-    else:
+    if not path.name.endswith((".safetensors", ".safetensors.index.json", ".pt", ".pth", ".ckpt", ".bin")):
         raise ValueError(
-            f"{path.name} is neither a .safetensors file, nor a .safetensors.index.json, nor a .pt, .pth, .ckpt or .bin"
-            " file."
+            f"{path.name} is neither a .safetensors file, nor a .safetensors.index.json, nor a .pt, .pth, .ckpt or"
+            " .bin file."
         )
 
-    if state_dict_key is not None:
+    file = path
+    try:
+        if path.name.endswith(".safetensors"):
+            state_dict = load_file(path)
+        elif path.name.endswith(".safetensors.index.json"):
+            shards = sorted(set(json.loads(path.read_text())["weight_map"].values()))
+            state_dict = {}
+            for shard in shards:
+                file = path.parent / shard
+                state_dict.update(load_file(file))
+        else:
+            state_dict = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # The libraries do not say which file is damaged, or is no checkpoint at all.
+        raise ValueError(f"{file} cannot be read: {type(error).__name__}: {error}") from None
+
+    if state_dict_key is not None and isinstance(state_dict, dict):
         if state_dict_key not in state_dict:
             raise ValueError(
-                f"{path.name} has no entry {state_dict_key!r}. Its entries: {', '.join(state_dict)[:500]}"
+                f"{path.name} has no entry {state_dict_key!r}. Its entries: {', '.join(map(str, state_dict))[:500]}"
             )
         state_dict = state_dict[state_dict_key]
+
+    if not isinstance(state_dict, dict):
+        raise ValueError(f"{path.name} holds a {type(state_dict).__name__}, where a dictionary of tensors is needed.")
 
     nested_keys = [key for key, value in state_dict.items() if not isinstance(value, torch.Tensor)]
     if nested_keys:
         raise ValueError(
-            f"{path.name} holds more than tensors: {', '.join(map(str, nested_keys))[:500]}. Name the entry that holds the"
-            " weights with `--state_dict_key`."
+            f"{path.name} holds more than tensors: {', '.join(map(str, nested_keys))[:500]}. Name the entry that"
+            " holds the weights with `--state_dict_key`."
         )
     return state_dict
 
@@ -191,12 +201,12 @@ if __name__ == "__main__":
     parser.add_argument(
         "--checkpoint_path",
         required=True,
-        help="The original checkpoint: a .safetensors file, a .safetensors.index.json, or a .pt, .pth, .ckpt or .bin file",
+        help="The original checkpoint: a .safetensors file, its .index.json, or a .pt, .pth, .ckpt or .bin file",
     )
     parser.add_argument("--output_path", required=True, help="The folder to save the converted transformer to")
     parser.add_argument(
         "--config_path",
-        help="A JSON file with the arguments of FooTransformer2DModel. By default, its defaults are used",
+        help="A JSON file with the arguments of the transformer. By default, its defaults are used",
     )
     parser.add_argument(
         "--state_dict_key",

@@ -155,8 +155,8 @@ class FooScheduler(SchedulerMixin, ConfigMixin):
         """
         if isinstance(timestep, int) or (isinstance(timestep, torch.Tensor) and not timestep.is_floating_point()):
             raise ValueError(
-                f"`timestep` is the integer {timestep}, which looks like an index. Pass one of `scheduler.timesteps` to"
-                " `FooScheduler.step`."
+                f"`timestep` is the integer {timestep}, which looks like an index. Pass one of `scheduler.timesteps`"
+                " to `FooScheduler.step`."
             )
 
         if self.step_index is None:

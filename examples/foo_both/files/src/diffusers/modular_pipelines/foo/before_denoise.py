@@ -257,7 +257,8 @@ class FooPrepareLatentsStep(ModularPipelineBlocks):
         else:
             if isinstance(block_state.generator, list) and len(block_state.generator) != batch_size:
                 raise ValueError(
-                    f"`generator` is a list of length {len(block_state.generator)}, but the batch size is {batch_size}."
+                    f"`generator` is a list of length {len(block_state.generator)}, but the batch size is"
+                    f" {batch_size}."
                 )
             block_state.latents = randn_tensor(
                 shape, generator=block_state.generator, device=components._execution_device, dtype=block_state.dtype

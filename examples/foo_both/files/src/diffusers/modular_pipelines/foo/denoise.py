@@ -31,8 +31,8 @@ class FooLoopBeforeDenoiser(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Step of the denoising loop that prepares the latents and the timestep for the transformer. It belongs into "
-            "the `sub_blocks` of a `FooDenoiseLoopWrapper`."
+            "Step of the denoising loop that prepares the latents and the timestep for the transformer. It belongs "
+            "into the `sub_blocks` of a `FooDenoiseLoopWrapper`."
         )
 
     @property
@@ -65,8 +65,8 @@ class FooLoopDenoiser(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Step of the denoising loop that runs the transformer once for each condition of the guider and combines the "
-            "predictions. It belongs into the `sub_blocks` of a `FooDenoiseLoopWrapper`."
+            "Step of the denoising loop that runs the transformer once for each condition of the guider and combines "
+            "the predictions. It belongs into the `sub_blocks` of a `FooDenoiseLoopWrapper`."
         )
 
     @property
@@ -151,8 +151,8 @@ class FooLoopAfterDenoiser(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Step of the denoising loop that moves the latents on to the next timestep. It belongs into the `sub_blocks` "
-            "of a `FooDenoiseLoopWrapper`."
+            "Step of the denoising loop that moves the latents on to the next timestep. It belongs into the "
+            "`sub_blocks` of a `FooDenoiseLoopWrapper`."
         )
 
     @property
@@ -188,8 +188,8 @@ class FooDenoiseLoopWrapper(LoopSequentialPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Denoising loop over `timesteps`. What happens at each timestep is up to the `sub_blocks`, which run in their "
-            "order."
+            "Denoising loop over `timesteps`. What happens at each timestep is up to the `sub_blocks`, which run in "
+            "their order."
         )
 
     @property

@@ -51,8 +51,8 @@ class FooTextEncoderStep(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Text encoder step that generates the text embeddings that guide the image generation. The negative prompt "
-            "is encoded only when the guider asks for an unconditional prediction."
+            "Text encoder step that generates the text embeddings that guide the image generation. The negative "
+            "prompt is encoded only when the guider asks for an unconditional prediction."
         )
 
     @property

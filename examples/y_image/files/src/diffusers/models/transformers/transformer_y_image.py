@@ -345,7 +345,8 @@ class YImageTransformer2DModel(ModelMixin, ConfigMixin, AttentionMixin, PeftAdap
                 )
 
         # 3. Output
-        # TODO(y_image): negate the output if the reference predicts image - noise; the scheduler expects noise - image.
+        # TODO(y_image): negate the output if the reference predicts image - noise; the scheduler expects noise -
+        # image.
         hidden_states = self.norm_out(hidden_states, temb)
         hidden_states = self.proj_out(hidden_states)
 

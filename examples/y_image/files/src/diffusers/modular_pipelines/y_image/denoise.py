@@ -31,8 +31,8 @@ class YImageLoopBeforeDenoiser(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Step of the denoising loop that prepares the latents and the timestep for the transformer. It belongs into "
-            "the `sub_blocks` of a `YImageDenoiseLoopWrapper`."
+            "Step of the denoising loop that prepares the latents and the timestep for the transformer. It belongs "
+            "into the `sub_blocks` of a `YImageDenoiseLoopWrapper`."
         )
 
     @property
@@ -65,8 +65,8 @@ class YImageLoopDenoiser(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Step of the denoising loop that runs the transformer once for each condition of the guider and combines the "
-            "predictions. It belongs into the `sub_blocks` of a `YImageDenoiseLoopWrapper`."
+            "Step of the denoising loop that runs the transformer once for each condition of the guider and combines "
+            "the predictions. It belongs into the `sub_blocks` of a `YImageDenoiseLoopWrapper`."
         )
 
     @property
@@ -149,8 +149,8 @@ class YImageLoopAfterDenoiser(ModularPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Step of the denoising loop that moves the latents on to the next timestep. It belongs into the `sub_blocks` "
-            "of a `YImageDenoiseLoopWrapper`."
+            "Step of the denoising loop that moves the latents on to the next timestep. It belongs into the "
+            "`sub_blocks` of a `YImageDenoiseLoopWrapper`."
         )
 
     @property
@@ -186,8 +186,8 @@ class YImageDenoiseLoopWrapper(LoopSequentialPipelineBlocks):
     @property
     def description(self) -> str:
         return (
-            "Denoising loop over `timesteps`. What happens at each timestep is up to the `sub_blocks`, which run in their "
-            "order."
+            "Denoising loop over `timesteps`. What happens at each timestep is up to the `sub_blocks`, which run in "
+            "their order."
         )
 
     @property
