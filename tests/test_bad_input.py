@@ -204,3 +204,65 @@ def test_copier_refuses(case: Case, pristine: Path, tmp_path: Path) -> None:
     assert done.returncode != 0, done.stderr
     assert_line(case, done.stderr)
     assert state(root) == before
+
+
+# Every registry that a scaffold with all options edits.
+REGISTRIES = (
+    ROOT_INIT,
+    MODELS_INIT,
+    "src/diffusers/models/transformers/__init__.py",
+    "src/diffusers/schedulers/__init__.py",
+    "src/diffusers/pipelines/__init__.py",
+    "src/diffusers/modular_pipelines/__init__.py",
+    MAPPING,
+    "src/diffusers/utils/dummy_pt_objects.py",
+    "src/diffusers/utils/dummy_torch_and_transformers_objects.py",
+    "docs/source/en/_toctree.yml",
+    "src/diffusers/loaders/__init__.py",
+    "src/diffusers/loaders/lora_pipeline.py",
+    "docs/source/en/api/loaders/lora.md",
+    "src/diffusers/pipelines/auto_pipeline.py",
+)
+ALL_OPTIONS = {"name": "foo", "format": "both", "lora": "yes", "auto_pipeline": "yes", "scheduler": "new"}
+
+
+def in_a_merge(text: str) -> str:
+    middle = text.index("\n", len(text) // 2) + 1
+    return f"{text[:middle]}<<<<<<< HEAD\n=======\n>>>>>>> other\n{text[middle:]}"
+
+
+@pytest.mark.parametrize("path", REGISTRIES)
+def test_a_broken_registry_is_refused_through_both_doors(path: str, checkout: Path, tmp_path: Path) -> None:
+    """Of each registry: in a merge, with a syntax error, emptied, and gone; the line names the file where it is there."""
+    target = checkout / path
+    text = target.read_text(encoding="utf-8")
+    spoiled: dict[str, str | None] = {"merge": in_a_merge(text), "empty": "", "gone": None}
+    if not path.endswith(".md"):
+        spoiled["syntax"] = text + "\n(\n"
+    (tmp_path / "answers.yml").write_text("".join(f"{key}: {value!r}\n" for key, value in ALL_OPTIONS.items()))
+    for kind, broken in spoiled.items():
+        if broken is None:
+            target.unlink()
+        else:
+            target.write_text(broken, encoding="utf-8")
+        before = state(checkout)
+        done = run_command("--answers", str(tmp_path / "answers.yml"), cwd=checkout)
+        assert done.returncode == 2, (kind, done.stderr, done.stdout)
+        assert len(done.stderr.splitlines()) == 1, (kind, done.stderr)
+        if kind in ("merge", "syntax"):
+            assert done.stderr.startswith(f"scaffold-model: {path}: "), (kind, done.stderr)
+        assert state(checkout) == before, kind
+        if kind == "merge":
+            data = [f"--data={question}={answer}" for question, answer in ALL_OPTIONS.items()]
+            copied = subprocess.run(
+                [*COPIER, *data, str(ROOT), "."],
+                cwd=checkout,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            assert copied.returncode != 0
+            assert f"scaffold-model: {path}: " in copied.stderr
+            assert state(checkout) == before
+        target.write_text(text, encoding="utf-8")

@@ -7,8 +7,10 @@ import difflib
 import re
 
 from .checkout import Head
+from .code.syntax import parse
 from .errors import BadInput
 from .snapshot import Snapshot
+from .sound import check_text, need
 from .spec import ModelSpec
 
 _SOURCES = ("models", "pipelines", "modular_pipelines", "schedulers", "loaders", "guiders")
@@ -68,6 +70,18 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
             "this checkout has no modular pipelines (they came in July 2025)",
             hint="use --standard, or update the checkout",
         )
+    _check_registries(spec, snapshot)
+
+
+def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
+    """The registries that the answers ask for; a missing one must not be passed over in silence."""
+    need(snapshot, "src/diffusers/models/transformers/__init__.py", "    from .")
+    need(snapshot, "docs/source/en/_toctree.yml", "- local: api/models/")
+    if spec.lora == "yes":
+        need(snapshot, "src/diffusers/loaders/lora_pipeline.py", "LoraLoaderMixin(LoraBaseMixin)")
+        need(snapshot, "docs/source/en/api/loaders/lora.md", "- [`LoraBaseMixin`]")
+    if spec.auto_pipeline == "yes":
+        need(snapshot, "src/diffusers/pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
 
 
 def _check_class_names(spec: ModelSpec, snapshot: Snapshot) -> None:
@@ -104,7 +118,9 @@ def _check_component(
             f"--{question} {name} is no class of {folder}",
             hint=f"did you mean {', '.join(near)}?" if near else f"name a class defined in {folder}",
         )
-    arguments = _constructor_arguments(snapshot.read(found[name]) or "", name)
+    source = snapshot.read(found[name]) or ""
+    check_text(found[name], source)
+    arguments = _constructor_arguments(source, name)
     missing = [argument for argument in needed if argument not in arguments]
     if missing:
         raise BadInput(
@@ -115,7 +131,7 @@ def _check_component(
 
 
 def _constructor_arguments(source: str, name: str) -> set[str]:
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and member.name == "__init__":
