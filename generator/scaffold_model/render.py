@@ -101,18 +101,22 @@ def render(answers: Mapping[str, Any], vcs_ref: str | None = None) -> dict[str, 
         RenderError: Copier refused the answers or the template.
     """
     source = template_source()
-    # Copier reads the environment when it is imported, so that the import stands inside.
     with tempfile.TemporaryDirectory(prefix="scaffold-model.") as folder, _resolved(source, f"{folder}/cache"):
         import warnings
 
         import copier
         import jinja2
         from copier.errors import CopierError
+        from plumbum import local
 
         # The folder is entered under a fixed name, since nothing in a render may depend on where it was made.
         target = Path(folder) / "render"
         target.mkdir()
-        with warnings.catch_warnings():
+        # Copier's git runs in an environment that was read when plumbum was first imported, by whomever.
+        with (
+            warnings.catch_warnings(),
+            local.env(**{key: os.environ[key] for key in os.environ if key.startswith("GIT_CONFIG_")}),
+        ):
             # A dirty clone is what a developer of the template works with; Copier's warning is for others.
             warnings.simplefilter("ignore")
             try:
