@@ -136,6 +136,7 @@ def _fill(
         subjects: list[Subject] = [*exports, *found.pages]
         if registry.NAME in PACKAGE_REGISTRIES:
             subjects.extend(component for component in found.components if component not in exports)
+        subjects.extend(export for export, name in found.partial if name == registry.NAME)
         for subject in subjects:
             if only is not None and not _is_wanted(subject, only):
                 continue
