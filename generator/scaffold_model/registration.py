@@ -80,7 +80,10 @@ def register(
         builder.edit(path, snapshot.read(path) or "", normal.restored(path, text))
     return Plan(
         edits=builder.edits(),
-        entries=tuple(Registered(entry.registry, entry.object, entry.path) for _, entry in entries),
+        entries=tuple(
+            Registered(entry.registry, entry.object, entry.path, entry.text_key if entry.several else "")
+            for _, entry in entries
+        ),
         notices=(*found.notices, *_unmapped(normal.snapshot, found, only), *notices),
     )
 
