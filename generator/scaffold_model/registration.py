@@ -12,7 +12,10 @@ from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page
+from .scanning import Scanner
 from .snapshot import Snapshot
+from .stale import find_stale
+from .stale import notices as stale_notices
 
 PACKAGE_REGISTRIES = ("package_structure", "package_types")
 # Read by every run, so that a broken one is refused even where nothing has to be added to it.
@@ -46,6 +49,7 @@ def register(
     also: Sequence[str] = (),
     only: Collection[str] | None = None,
     base: Mapping[str, str] | None = None,
+    fix: bool = False,
 ) -> Plan:
     """Register everything that is on disk and is not registered.
 
@@ -56,6 +60,7 @@ def register(
         also: Names of optional registries to fill too.
         only: Names of exports; without it all that are found.
         base: Texts of ``BASELINE`` before this branch; what is registered since then counts as new for ``also``.
+        fix: Whether to take out what is listed and nothing defines any more.
 
     Raises:
         ScaffoldError: Not a checkout of diffusers, a broken registry, or one without its anchor.
@@ -67,6 +72,9 @@ def register(
     check_registries(snapshot)
     normal = _Normalised(snapshot)
     conventions = detect(normal.snapshot)
+    stale = [] if only is not None else find_stale(Scanner(normal.snapshot), conventions.line_length)
+    for item in stale if fix else ():
+        normal.edited[item.entry.path] = item.registry.remove(_source(normal.snapshot, item.entry), item.entry)
     found = discover(normal.snapshot)
     new = discover(normal.snapshot.overlaid(dict(base))) if base else found
     entries = _fill(normal, conventions, found, only)
@@ -84,7 +92,8 @@ def register(
             Registered(entry.registry, entry.object, entry.path, entry.text_key if entry.several else "")
             for _, entry in entries
         ),
-        notices=(*found.notices, *_unmapped(normal.snapshot, found, only), *notices),
+        findings=() if fix else tuple(item.finding() for item in stale),
+        notices=(*stale_notices(stale, fixed=fix), *found.notices, *_unmapped(normal.snapshot, found, only), *notices),
     )
 
 

@@ -76,7 +76,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
 
 def listed(source: str) -> list[Listed]:
     mapping = pairs.find(source, MAPPING)
-    return [Listed(p.key, MAPPING, p.first, ast.unparse(p.value)) for p in mapping.pairs] if mapping else []
+    return [Listed(p.key, MAPPING, p.first, _function(p.value)) for p in mapping.pairs] if mapping else []
 
 
 def insert(source: str, entry: Entry) -> str:
@@ -120,3 +120,11 @@ def _conversion(export: Export, utils: str) -> str:
     kind = FOLDERS.get(export.path.split("/")[3], "")
     fitting = [function for function in found if kind in function] or found
     return fitting[0] if len(fitting) == 1 else ""
+
+
+def _function(value: ast.expr) -> str:
+    """The name of the conversion function in the value of a class; empty for anything else."""
+    for key, item in zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else ():
+        if isinstance(key, ast.Constant) and key.value == "checkpoint_mapping_fn" and isinstance(item, ast.Name):
+            return item.id
+    return ""
