@@ -5,33 +5,33 @@ taken as it is.
 
 Before:
     from .single_file_utils import (
-        convert_bar_transformer_to_diffusers,
+        convert_bar_to_diffusers,
         load_single_file_checkpoint,
     )
 
     SINGLE_FILE_LOADABLE_CLASSES = {
         "BarModel": {
-            "checkpoint_mapping_fn": convert_bar_transformer_to_diffusers,
+            "checkpoint_mapping_fn": convert_bar_to_diffusers,
             "default_subfolder": "transformer",
         },
     }
 
-Entry: Entry("single_file", "", "FooModel", "transformer", "convert_foo_transformer_to_diffusers")
+Entry: Entry("single_file", "", "FooModel", "transformer", "convert_foo_to_diffusers")
 
 After:
     from .single_file_utils import (
-        convert_bar_transformer_to_diffusers,
-        convert_foo_transformer_to_diffusers,
+        convert_bar_to_diffusers,
+        convert_foo_to_diffusers,
         load_single_file_checkpoint,
     )
 
     SINGLE_FILE_LOADABLE_CLASSES = {
         "BarModel": {
-            "checkpoint_mapping_fn": convert_bar_transformer_to_diffusers,
+            "checkpoint_mapping_fn": convert_bar_to_diffusers,
             "default_subfolder": "transformer",
         },
         "FooModel": {
-            "checkpoint_mapping_fn": convert_foo_transformer_to_diffusers,
+            "checkpoint_mapping_fn": convert_foo_to_diffusers,
             "default_subfolder": "transformer",
         },
     }
