@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scaffold_model.registries import init_reading
+
 ROOT = "src/diffusers"
 INITS = [f"{ROOT}/{part}__init__.py" for part in ("", "models/", "schedulers/", "pipelines/", "modular_pipelines/")]
 TOCTREE = "docs/source/en/_toctree.yml"
@@ -33,7 +35,12 @@ NEW = {
     "docs/source/en/api/models/benchnew.md": "# BenchNewModel\n\n[[autodoc]] BenchNewModel\n",
     "docs/source/en/api/pipelines/benchnew.md": "# BenchNew\n\n[[autodoc]] BenchNewPipeline\n",
 }
-MIXINS = {"models": "ModelMixin", "schedulers": "SchedulerMixin", "pipelines": "DiffusionPipeline"}
+MIXINS = {
+    "models": "ModelMixin",
+    "schedulers": "SchedulerMixin",
+    "pipelines": "DiffusionPipeline",
+    "modular_pipelines": "ModularPipeline",
+}
 _NAME = re.compile(r'^(\s+)("?)([A-Z]\w+)("?),$')
 _KEY = re.compile(r'^(\s+_import_structure\[")([\w.]+)("\] = \[)("[^\]]+")(\])$')
 _IMPORT = re.compile(r"^(\s+from \.)([\w.]+)( import )(\w+(?:, \w+)*)$")
@@ -83,10 +90,13 @@ def lengthen(checkout: Path, times: int) -> None:
             page.write_text("# Copy\n", encoding="utf-8")
             rows += [f"{before[0]}x{copy}", f"{row}X{copy}"]  # type: ignore[index]
     toctree.write_text("\n".join(rows), encoding="utf-8")
-    names = sorted(set(re.findall(r'^\s+"([A-Z]\w+)",$', root, re.MULTILINE)))
+    exported = init_reading.listed(root, "structure")
     for area, mixin in MIXINS.items():
+        names = sorted({item.object for item in exported if item.key == area})
         stubs = "".join(f"class {name}X{n}({mixin}):\n    pass\n\n\n" for name in names for n in range(1, times))
-        (checkout / ROOT / area / "bench_stubs.py").write_text(f"class {mixin}:\n    pass\n\n\n{stubs}", encoding="utf-8")
+        (checkout / ROOT / area / "bench_stubs.py").write_text(
+            f"class {mixin}:\n    pass\n\n\n{stubs}", encoding="utf-8"
+        )
 
 
 def timed(checkout: Path, runs: int) -> list[float]:
@@ -120,7 +130,9 @@ def main() -> None:
                 (checkout / path).write_text(text, encoding="utf-8")
             seconds = timed(checkout, options.runs)
             size = sum((checkout / path).stat().st_size for path in [*INITS, TOCTREE]) // 1024
-            print(f"{times:3}x  {size:6} KiB of registries  median {statistics.median(seconds):.2f} s  min {min(seconds):.2f} s")
+            print(
+                f"{times:3}x  {size:6} KiB of registries  median {statistics.median(seconds):.2f} s  min {min(seconds):.2f} s"
+            )
 
 
 if __name__ == "__main__":

@@ -183,8 +183,6 @@ def _components(scanner: Scanner) -> Iterator[Export]:
 
 def _is_component(snapshot: Snapshot, folder: str, name: str) -> bool:
     parameter = re.compile(rf"^ +\w+: (?:Optional\[)?{name}\b", re.MULTILINE)
-    return any(
-        parameter.search(snapshot.read(f"{folder}/{file}") or "")
-        for file in snapshot.files(folder)
-        if file.startswith("pipeline_") and file.endswith(".py")
-    )
+    files = [file for file in snapshot.files(folder) if file.startswith("pipeline_") and file.endswith(".py")]
+    texts = (snapshot.read(f"{folder}/{file}") or "" for file in files)
+    return any(name in text and parameter.search(text) for text in texts)

@@ -67,4 +67,15 @@ OPTIONAL: tuple[Registry, ...] = (
     docs_overview,
 )
 
-__all__ = ["OPTIONAL", "REGISTRIES", "Entry", "Listed", "Page", "Registry", "Subject", "modular_mapping", "toctree"]
+__all__ = [
+    "OPTIONAL",
+    "REGISTRIES",
+    "Entry",
+    "Listed",
+    "Page",
+    "Registry",
+    "Subject",
+    "dummy_objects",
+    "modular_mapping",
+    "toctree",
+]
