@@ -41,9 +41,9 @@ class Discovery:
     notices: tuple[str, ...] = ()
 
 
-def discover(snapshot: Snapshot) -> Discovery:
-    """Everything that must be registered, registered or not."""
-    scanner = Scanner(snapshot)
+def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
+    """Everything that must be registered, registered or not; a scanner of the same snapshot saves the scan."""
+    scanner = scanner or Scanner(snapshot)
     exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_hooks(scanner), *_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     components = sorted(_components(scanner))

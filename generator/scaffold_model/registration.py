@@ -72,10 +72,11 @@ def register(
     check_registries(snapshot)
     normal = _Normalised(snapshot)
     conventions = detect(normal.snapshot)
-    stale = [] if only is not None else find_stale(Scanner(normal.snapshot), conventions.line_length)
+    scanner = Scanner(normal.snapshot)
+    stale = [] if only is not None else find_stale(scanner, conventions.line_length)
     for item in stale if fix else ():
         normal.edited[item.entry.path] = item.registry.remove(_source(normal.snapshot, item.entry), item.entry)
-    found = discover(normal.snapshot)
+    found = discover(normal.snapshot, None if normal.edited else scanner)
     new = discover(normal.snapshot.overlaid(dict(base))) if base else found
     entries = _fill(normal, conventions, found, only)
     subjects = _new_subjects(new, only)
