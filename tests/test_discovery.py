@@ -6,6 +6,7 @@ import pytest
 
 from scaffold_model.discovery import Discovery, discover
 from scaffold_model.plan import Export
+from scaffold_model.registries.pages import heading
 from scaffold_model.snapshot import Snapshot
 
 SRC = "src/diffusers"
@@ -127,18 +128,118 @@ class FooPipeline(DiffusionPipeline):
 """
 
 
-def test_a_component_is_for_its_package_and_what_nothing_decides_is_a_notice_with_the_reason() -> None:
-    result = found(
-        pipelines__foo__pipeline_foo=PIPELINE,
-        pipelines__foo__head="class FooHead(ModelMixin):\n    pass\n",
-        pipelines__foo__pipeline_output="class FooPipelineOutput(BaseOutput):\n    pass\n",
-        pipelines__foo__INIT="",
-    )
+FOO = {
+    f"{SRC}/__init__.py": "_import_structure = {}\n",
+    f"{SRC}/models/modeling_utils.py": "class ModelMixin:\n    pass\n",
+    f"{SRC}/pipelines/foo/__init__.py": "",
+    f"{SRC}/pipelines/foo/pipeline_foo.py": PIPELINE,
+    f"{SRC}/pipelines/foo/head.py": "class FooHead(ModelMixin):\n    pass\n",
+    f"{SRC}/pipelines/foo/pipeline_output.py": "class FooPipelineOutput(BaseOutput):\n    pass\n",
+}
+PACKAGE = """\
+_import_structure = {}
+_import_structure["pipeline_foo"] = ["FooPipeline"]
+_import_structure["pipeline_output"] = ["FooPipelineOutput"]
+if TYPE_CHECKING:
+    from .pipeline_foo import FooPipeline
+    from .pipeline_output import FooPipelineOutput
+"""
+
+
+def test_a_component_that_its_own_test_takes_from_its_module_is_for_its_package_alone() -> None:
+    test = {"tests/pipelines/foo/test_foo.py": "from diffusers.pipelines.foo import (\n    FooHead,\n)\n"}
+    result = discover(Snapshot(None, {**FOO, **test}))
     assert names(result) == ["FooPipeline"]
     assert [export.name for export in result.components] == ["FooHead"]
     assert len(result.notices) == 2
     assert "head.py: FooHead is a ModelMixin inside pipelines/" in result.notices[0]
     assert "pipeline_output.py: FooPipelineOutput is an output class" in result.notices[1]
+
+
+def test_a_component_that_nobody_takes_from_its_module_is_exported() -> None:
+    result = discover(Snapshot(None, FOO))
+    assert names(result) == ["FooHead", "FooPipeline"]
+    assert len(result.notices) == 1
+
+
+def test_an_output_that_its_package_lists_and_docstrings_link_to_at_the_root_is_exported() -> None:
+    files = {**FOO, f"{SRC}/pipelines/foo/__init__.py": PACKAGE}
+    assert "FooPipelineOutput" not in names(discover(Snapshot(None, files)))
+    files[f"{SRC}/pipelines/foo/pipeline_foo.py"] += '    """Gives a [`~FooPipelineOutput`]."""\n'
+    assert "FooPipelineOutput" in names(discover(Snapshot(None, files)))
+    files[f"{SRC}/pipelines/foo/__init__.py"] = PACKAGE.replace(
+        "    from .pipeline_output import FooPipelineOutput\n", ""
+    )
+    assert "FooPipelineOutput" not in names(discover(Snapshot(None, files)))
+
+
+def test_a_new_output_is_listed_in_the_halves_of_its_package_that_list_the_others() -> None:
+    files = {
+        **FOO,
+        f"{SRC}/pipelines/foo/__init__.py": PACKAGE.replace(
+            "    from .pipeline_output import FooPipelineOutput\n", "    from .other import Other\n"
+        ),
+        f"{SRC}/pipelines/foo/pipeline_old.py": "x = FooPipelineOutput\n",
+        f"{SRC}/pipelines/foo/pipeline_foo.py": PIPELINE + "        return FooPriorOutput()\n",
+    }
+    files[f"{SRC}/pipelines/foo/pipeline_output.py"] += "class FooPriorOutput(BaseOutput):\n    pass\n"
+    result = discover(Snapshot(None, files))
+    assert [(export.name, name) for export, name in result.partial] == [("FooPriorOutput", "package_structure")]
+    assert "FooPriorOutput" not in names(result)
+
+
+def test_a_guider_that_the_loading_of_pipelines_looks_up_is_exported() -> None:
+    table = 'LOADABLE_CLASSES = {\n    "diffusers": {\n        "BaseGuidance": ["save_pretrained"],\n    },\n}\n'
+    result = found(
+        guiders__INIT="if is_torch_available():\n    from .base import BaseGuidance, Helper\n",
+        pipelines__pipeline_loading_utils=table,
+    )
+    assert names(result) == ["BaseGuidance"]
+
+
+def test_a_guide_to_something_new_joins_the_guides_that_are_called_like_pipelines() -> None:
+    toctree = """\
+- sections:
+  - local: using/loading
+    title: Loading
+  title: Load
+- sections:
+  - local: using/bar
+    title: Bar
+  title: Examples
+- sections:
+  - local: api/pipelines/bar
+    title: Bar
+  - local: api/pipelines/foo
+    title: Foo
+  title: API
+"""
+    docs = {
+        "docs/source/en/_toctree.yml": toctree,
+        "docs/source/en/api/pipelines/bar.md": "# Bar\n",
+        "docs/source/en/api/pipelines/foo.md": "# Foo\n",
+        "docs/source/en/using/foo_usage.md": "# Foo in use\n\nUse FooPipeline.\n",
+        "docs/source/en/using/bar_usage.md": "# Bar in use\n\nUse BarPipeline.\n",
+        "docs/source/en/using/other.md": "# FooPipeline and others\n",
+    }
+    result = discover(Snapshot(None, {**FOO, **docs}))
+    assert [(page.local, page.title, page.section) for page in result.pages] == [
+        ("using/foo_usage", "Foo in use", ("Examples",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("# Foo-Image\n\n## FOO-Image\n", "FOO-Image"),
+        ("# Foo-Image\n\n## Foo-Image\n\n## FOO-Image\n", "Foo-Image"),
+        ("# FooDreamImage\n\n[FooDream-1](https://x) is new.\n\n[[autodoc]] FooDreamImagePipeline\n", "FooDream-1"),
+        ("# Foo\n\n[Foo Image](https://x) is new.\n\n[[autodoc]] FooPipeline\n", "Foo"),
+        ("# FooImagePipeline\n", "Foo Image"),
+    ],
+)
+def test_the_title_of_a_page(text: str, title: str) -> None:
+    assert heading(text) == title
 
 
 def test_hooks_with_a_config_are_exported_and_others_not() -> None:

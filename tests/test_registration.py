@@ -10,7 +10,7 @@ import pytest
 
 from scaffold_model.errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from scaffold_model.plan import Plan
-from scaffold_model.registration import register
+from scaffold_model.registration import BASELINE, register
 from scaffold_model.snapshot import Snapshot
 
 SRC = "src/diffusers"
@@ -267,4 +267,147 @@ def test_hand_written_files_pass_the_checks_of_the_checkout(checkout: Path) -> N
     edited = [edit.path for edit in plan.edits if edit.path.endswith(".py")]
     for command in (["check", "--select", "I,F"], ["format", "--check"]):
         subprocess.run([ruff, *command, "--no-cache", *edited], cwd=checkout, check=True, capture_output=True)
+    assert not register(Snapshot(checkout))
+
+
+HOOKS = """\
+def _register_transformer_blocks_metadata():
+    from ..models.bar import BarBlock
+
+    # BarBlock
+    TransformerBlockRegistry.register(
+        model_class=BarBlock,
+        metadata=TransformerBlockMetadata(
+            return_hidden_states_index=0,
+            return_encoder_hidden_states_index=None,
+        ),
+    )
+"""
+FOO_MODEL = """\
+class FooBlock(nn.Module):
+    def forward(self):
+        return hidden_states
+
+
+class FooModel(ModelMixin):
+    def __init__(self):
+        self.blocks = [FooBlock()]
+"""
+
+
+def with_hooks() -> dict[str, str]:
+    files = tree()
+    del files[f"{SRC}/models/foo.py"]
+    files[f"{SRC}/models/transformers/foo.py"] = FOO_MODEL
+    files[f"{SRC}/models/transformers/__init__.py"] = "if is_torch_available():\n    from .bar import BarBlock\n"
+    files[f"{SRC}/hooks/_helpers.py"] = HOOKS
+    return files
+
+
+def test_what_an_optional_registry_lacks_is_a_notice_with_the_command_that_adds_it() -> None:
+    before = Snapshot(None, with_hooks())
+    plan = register(before)
+    assert plan.notices == (
+        f"{SRC}/hooks/_helpers.py: FooBlock may be listed there too; "
+        "`scaffold-model register --also hooks_blocks` adds that",
+    )
+    assert ("hooks_blocks", "FooBlock") not in made(plan)
+    registered = before.overlaid(plan.overlay())
+    again = register(registered)
+    assert (again.entries, again.notices) == ((), ())
+    base = {path: text for path in BASELINE if (text := before.read(path))}
+    also = register(registered, also=["hooks_blocks"], base=base)
+    assert (made(also), also.notices) == ([("hooks_blocks", "FooBlock")], ())
+    assert not register(registered.overlaid(also.overlay()), also=["hooks_blocks"], base=base)
+
+
+def test_also_adds_nothing_that_stood_there_before_the_branch() -> None:
+    files = with_hooks()
+    registered = Snapshot(None, files).overlaid(register(Snapshot(None, files)).overlay())
+    base = {path: text for path in BASELINE if (text := registered.read(path))}
+    assert not register(registered, also=["hooks_blocks"], base=base)
+
+
+def test_both_entries_at_once() -> None:
+    plan = register(Snapshot(None, with_hooks()), also=["hooks_blocks"])
+    assert made(plan)[-1] == ("hooks_blocks", "FooBlock")
+    assert plan.notices == ()
+
+
+def renamed() -> Snapshot:
+    """The small library, registered, and then a model renamed with its page."""
+    files = Snapshot(None, tree()).overlaid(register(Snapshot(None, tree())).overlay())
+    return files.overlaid(
+        {
+            f"{SRC}/models/foo.py": "class Foo2Model(ModelMixin):\n    pass\n",
+            "docs/source/en/api/models/foo.md": "# Foo2Model\n\n[[autodoc]] Foo2Model\n",
+        }
+    )
+
+
+def test_a_renamed_class_is_reported_and_fix_moves_it() -> None:
+    plan = register(renamed())
+    assert {(finding.object, finding.severity, finding.fixable) for finding in plan.findings} == {
+        ("FooModel", "error", True)
+    }
+    assert [notice.split(" ")[0] for notice in plan.notices] == ["FooModel"]
+    fixed = register(renamed(), fix=True)
+    assert fixed.findings == ()
+    fresh = {**tree(), f"{SRC}/models/foo.py": "class Foo2Model(ModelMixin):\n    pass\n"}
+    fresh["docs/source/en/api/models/foo.md"] = "# Foo2Model\n\n[[autodoc]] Foo2Model\n"
+    wanted = register(Snapshot(None, fresh))
+    got = renamed().overlaid(fixed.overlay())
+    assert {edit.path: got.read(edit.path) for edit in wanted.edits} == wanted.overlay()
+    again = register(got, fix=True)
+    assert (again.edits, again.entries, again.notices) == ((), (), ())
+
+
+@pytest.mark.checkout
+def test_a_deleted_model_is_taken_out_everywhere_and_registering_it_again_restores_the_same_set(
+    checkout: Path,
+) -> None:
+    write(checkout, FOO)
+    write(checkout, register(Snapshot(checkout)).overlay())
+    for path in FOO:
+        (checkout / path).unlink()
+    plan = register(Snapshot(checkout), fix=True)
+    assert plan.entries == ()
+    write(checkout, plan.overlay())
+    differs = subprocess.run(["git", "diff", "--stat"], cwd=checkout, capture_output=True, text=True, check=True)
+    assert differs.stdout == ""
+    assert not register(Snapshot(checkout))
+
+
+@pytest.mark.checkout
+def test_a_pipeline_added_to_an_existing_package(checkout: Path) -> None:
+    write(
+        checkout,
+        {
+            f"{SRC}/pipelines/flux/pipeline_flux_repaint.py": (
+                "from ..pipeline_utils import DiffusionPipeline\n\n\n"
+                "class FluxRepaintPipeline(DiffusionPipeline):\n    pass\n"
+            )
+        },
+    )
+    plan = register(Snapshot(checkout))
+    assert made(plan) == [
+        (registry, "FluxRepaintPipeline")
+        for registry in (
+            "package_structure",
+            "package_types",
+            "pipelines_structure",
+            "pipelines_types",
+            "root_structure",
+            "root_types",
+            "dummy_objects",
+        )
+    ]
+    write(checkout, plan.overlay())
+    numbers = subprocess.run(["git", "diff", "--numstat"], cwd=checkout, capture_output=True, text=True, check=True)
+    assert [tuple(row.split("\t")[1:]) for row in numbers.stdout.splitlines()] == [
+        ("0", f"{SRC}/__init__.py"),
+        ("0", f"{SRC}/pipelines/__init__.py"),
+        ("0", f"{SRC}/pipelines/flux/__init__.py"),
+        ("0", f"{SRC}/utils/dummy_torch_and_transformers_objects.py"),
+    ]
     assert not register(Snapshot(checkout))

@@ -94,6 +94,23 @@ def head(checkout: Path) -> Head:
 EXCLUDE_LINE = "/.scaffold/"
 
 
+def before_branch(checkout: Path, paths: Iterable[str]) -> dict[str, str]:
+    """The texts of ``paths`` where this branch left the upstream one; at HEAD where there is no upstream."""
+    upstreams = ("upstream/main", "origin/main", "@{upstream}")
+    bases = (_git_or_none(checkout, "merge-base", "HEAD", upstream) for upstream in upstreams)
+    base = next((found for found in bases if found), "HEAD")
+    texts = {path: _git_or_none(checkout, "show", f"{base}:{path}") for path in paths}
+    return {path: text for path, text in texts.items() if text}
+
+
+def _git_or_none(checkout: Path, *arguments: str) -> str | None:
+    """The output of a git command that may well fail, as on a branch without an upstream."""
+    try:
+        return git(checkout, *arguments)
+    except NotACheckout:
+        return None
+
+
 def exclude_state(checkout: Path) -> bool:
     """Add ``/.scaffold/`` to git's own exclude file, so that nothing of it enters a pull request; False if it was there."""
     path = _exclude_file(checkout)

@@ -252,19 +252,22 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
 
 @cli.command()
 @click.option("--also", multiple=True, metavar="REGISTRY", help="An optional registry as well, such as auto_pipeline.")
+@click.option("--fix", is_flag=True, help="Also take out names that nothing defines any more.")
 @_checkout_option
 @_dry_run_option
 @_json_option
-def register(also: tuple[str, ...], checkout: Path | None, dry_run: bool, as_json: bool) -> None:
+def register(also: tuple[str, ...], fix: bool, checkout: Path | None, dry_run: bool, as_json: bool) -> None:
     """Register whatever is on disk and not registered."""
-    from .checkout import apply, find_checkout
+    from .checkout import apply, before_branch, find_checkout
+    from .registration import BASELINE
     from .registration import register as plan_register
     from .scaffold import record_registered
     from .snapshot import Snapshot
 
     root = find_checkout(checkout or Path.cwd())
     snapshot = Snapshot(root)
-    plan = record_registered(snapshot, plan_register(snapshot, also=also))
+    base = before_branch(root, BASELINE) if also else None
+    plan = record_registered(snapshot, plan_register(snapshot, also=also, base=base, fix=fix))
     if not dry_run:
         apply(root, plan, _prover(plan))
     _print_change(plan, dry_run=dry_run, as_json=as_json)

@@ -30,11 +30,15 @@ class Export:
 
 @dataclass(frozen=True)
 class Registered:
-    """One entry that a plan adds: ``object`` in ``registry``, which lives in ``path``."""
+    """One entry that a plan adds: ``object`` in ``registry``, which lives in ``path``.
+
+    Where the registry may list an object several times, ``key`` says under which key.
+    """
 
     registry: str
     object: str
     path: str
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def prove(snapshot: Snapshot, entries: Iterable[Registered]) -> None:
         if registry is None:
             continue
         text = (snapshot.read(entry.path) or "").replace("\r\n", "\n")
-        count = sum(item.object == entry.object for item in registry.listed(text))
+        named = [item for item in registry.listed(text) if item.object == entry.object]
+        count = sum(not entry.key or item.key == entry.key for item in named)
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times in {entry.registry}")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from .code.syntax import parse
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import Plan, PlanBuilder, Registered
-from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, modular_mapping, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, dummy_objects, modular_mapping, toctree
 from .registries.base import ROOT, Page
+from .scanning import Scanner
 from .snapshot import Snapshot
+from .stale import find_stale
+from .stale import notices as stale_notices
 
 PACKAGE_REGISTRIES = ("package_structure", "package_types")
 # Read by every run, so that a broken one is refused even where nothing has to be added to it.
@@ -29,16 +32,35 @@ CORE = (
     f"{ROOT}/utils/dummy_torch_and_transformers_objects.py",
     toctree.PATH,
 )
+# What says which names are registered: texts of an earlier revision tell what is new since then.
+BASELINE = (
+    f"{ROOT}/__init__.py",
+    f"{ROOT}/models/__init__.py",
+    f"{ROOT}/schedulers/__init__.py",
+    f"{ROOT}/loaders/__init__.py",
+    toctree.PATH,
+)
 _MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 
 
-def register(snapshot: Snapshot, *, also: Sequence[str] = (), only: Collection[str] | None = None) -> Plan:
+def register(
+    snapshot: Snapshot,
+    *,
+    also: Sequence[str] = (),
+    only: Collection[str] | None = None,
+    base: Mapping[str, str] | None = None,
+    fix: bool = False,
+) -> Plan:
     """Register everything that is on disk and is not registered.
+
+    What optional registries lack of that is a notice with the command that adds it. Standing gaps are none.
 
     Args:
         snapshot: The checkout.
         also: Names of optional registries to fill too.
         only: Names of exports; without it all that are found.
+        base: Texts of ``BASELINE`` before this branch; what is registered since then counts as new for ``also``.
+        fix: Whether to take out what is listed and nothing defines any more.
 
     Raises:
         ScaffoldError: Not a checkout of diffusers, a broken registry, or one without its anchor.
@@ -50,16 +72,29 @@ def register(snapshot: Snapshot, *, also: Sequence[str] = (), only: Collection[s
     check_registries(snapshot)
     normal = _Normalised(snapshot)
     conventions = detect(normal.snapshot)
-    found = discover(normal.snapshot)
-    entries = _fill(normal, conventions, found, also, only)
+    scanner = Scanner(normal.snapshot)
+    stale = [] if only is not None else find_stale(scanner, conventions.line_length)
+    for item in stale if fix else ():
+        normal.edited[item.entry.path] = item.registry.remove(_source(normal.snapshot, item.entry), item.entry)
+    found = discover(normal.snapshot, None if normal.edited else scanner)
+    new = discover(normal.snapshot.overlaid(dict(base))) if base else found
+    entries = _fill(normal, conventions, found, only)
+    subjects = _new_subjects(new, only)
+    chosen = [registry for registry in OPTIONAL if registry.NAME in also]
+    entries += [item for registry in chosen for item in _insert(normal, conventions, registry, subjects)]
+    notices = [] if only is not None else _wanting(normal.snapshot, conventions, _new_subjects(found, None), also)
     _prove(normal, entries)
     builder = PlanBuilder()
     for path, text in normal.edited.items():
         builder.edit(path, snapshot.read(path) or "", normal.restored(path, text))
     return Plan(
         edits=builder.edits(),
-        entries=tuple(Registered(entry.registry, entry.object, entry.path) for _, entry in entries),
-        notices=(*found.notices, *_unmapped(normal.snapshot, found, only)),
+        entries=tuple(
+            Registered(entry.registry, entry.object, entry.path, entry.text_key if entry.several else "")
+            for _, entry in entries
+        ),
+        findings=() if fix else tuple(item.finding() for item in stale),
+        notices=(*stale_notices(stale, fixed=fix), *found.notices, *_unmapped(normal.snapshot, found, only), *notices),
     )
 
 
@@ -113,6 +148,9 @@ class _PlainSnapshot(Snapshot):
         self._base = snapshot
         self.edited: dict[str, str] = {}
 
+    def overlaid(self, texts: Mapping[str, str]) -> Snapshot:
+        return _PlainSnapshot(self._base.overlaid(texts))
+
     def read(self, path: str) -> str | None:
         if path in self.edited:
             return self.edited[path]
@@ -125,26 +163,62 @@ def _is_crlf(text: str) -> bool:
 
 
 def _fill(
-    normal: _Normalised, conventions: Conventions, found: Discovery, also: Sequence[str], only: Collection[str] | None
+    normal: _Normalised, conventions: Conventions, found: Discovery, only: Collection[str] | None
 ) -> list[tuple[Registry, Entry]]:
     """Insert what is missing, registry by registry; the overlay shows each the edits of those before it."""
     done: list[tuple[Registry, Entry]] = []
-    # A name that the root exports in part is a matter for `check --fix`, unless it is asked for by name.
-    exports = [export for export in found.exports if only is not None or export.name not in found.registered]
-    chosen = [*REGISTRIES, *(registry for registry in OPTIONAL if registry.NAME in also)]
-    for registry in chosen:
-        subjects: list[Subject] = [*exports, *found.pages]
+    subjects = _new_subjects(found, only)
+    for registry in REGISTRIES:
+        extra: list[Subject] = [export for export, name in found.partial if name == registry.NAME]
         if registry.NAME in PACKAGE_REGISTRIES:
-            subjects.extend(component for component in found.components if component not in exports)
-        for subject in subjects:
-            if only is not None and not _is_wanted(subject, only):
-                continue
-            for entry in registry.entries(subject, conventions, normal.snapshot):
-                text = _source(normal.snapshot, entry)
-                if not _is_listed(registry, text, entry):
-                    normal.edited[entry.path] = registry.insert(text, entry)
-                    done.append((registry, entry))
+            extra.extend(component for component in found.components if component not in subjects)
+        wanted = [subject for subject in extra if only is None or _is_wanted(subject, only)]
+        done.extend(_insert(normal, conventions, registry, [*subjects, *wanted]))
     return done
+
+
+def _new_subjects(found: Discovery, only: Collection[str] | None) -> list[Subject]:
+    """What has to be registered, or else what is asked for by name.
+
+    A name that the root exports in part is a matter for `check --fix`, unless it is asked for by name.
+    """
+    exports = [export for export in found.exports if only is not None or export.name not in found.registered]
+    subjects: list[Subject] = [*exports, *found.pages]
+    return [subject for subject in subjects if only is None or _is_wanted(subject, only)]
+
+
+def _missing(
+    snapshot: Snapshot, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
+) -> Iterator[Entry]:
+    """The entries that a registry lacks, each looked up when it is asked for, so that the caller may add it."""
+    for subject in subjects:
+        for entry in registry.entries(subject, conventions, snapshot):
+            if not _is_listed(registry, _source(snapshot, entry), entry):
+                yield entry
+
+
+def _insert(
+    normal: _Normalised, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
+) -> list[tuple[Registry, Entry]]:
+    done: list[tuple[Registry, Entry]] = []
+    for entry in _missing(normal.snapshot, conventions, registry, subjects):
+        normal.edited[entry.path] = registry.insert(_source(normal.snapshot, entry), entry)
+        done.append((registry, entry))
+    return done
+
+
+def _wanting(
+    snapshot: Snapshot, conventions: Conventions, subjects: Sequence[Subject], also: Sequence[str]
+) -> list[str]:
+    """Notices for the optional registries that lack something new, each with the command that adds it."""
+    notices: list[str] = []
+    for registry in OPTIONAL:
+        missing = [] if registry.NAME in also else list(_missing(snapshot, conventions, registry, subjects))
+        if missing:
+            names = ", ".join(dict.fromkeys(entry.object for entry in missing))
+            command = f"scaffold-model register --also {registry.NAME}"
+            notices.append(f"{missing[0].path}: {names} may be listed there too; `{command}` adds that")
+    return notices
 
 
 def _unmapped(snapshot: Snapshot, found: Discovery, only: Collection[str] | None) -> Iterator[str]:
@@ -174,7 +248,7 @@ def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:
     """Whether the entry is there, asked of the parser only when the name is in the text at all."""
     if entry.object not in text:
         return False
-    return any(item.object == entry.object for item in _listed(registry, entry.path, text))
+    return any(entry.is_listed_as(item) for item in _listed(registry, entry.path, text))
 
 
 def _listed(registry: Registry, path: str, text: str) -> list[Listed]:
@@ -190,13 +264,14 @@ def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
     """Every edited file parses, and every entry is in it exactly once."""
     for path, text in normal.edited.items():
         if path.endswith(".py"):
+            generated = path.startswith(f"{dummy_objects.FOLDER}/dummy_")
             try:
-                parse(text)
+                parse(dummy_objects.irregular(text) if generated else text)
             except SyntaxError as error:
                 # A file that only a line scan has read may have been broken before; then the user is told.
                 _parsed(path, (normal.original.read(path) or "").replace("\r\n", "\n"))
                 raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
-        count = sum(item.object == entry.object for item in registry.listed(normal.edited[entry.path]))
+        count = sum(entry.is_listed_as(item) for item in registry.listed(normal.edited[entry.path]))
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times after registering it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import textwrap
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ def example(name: str) -> Example:
     entry = eval(expression.strip(), {"Entry": Entry})
     assert isinstance(entry, Entry)
     return Example(source(before), entry, source(after))
+
+
+def replaced(entry: Entry, **changes: str) -> Entry:
+    """The entry with other values."""
+    return dataclasses.replace(entry, **changes)  # type: ignore[arg-type]
 
 
 def source(text: str) -> str:

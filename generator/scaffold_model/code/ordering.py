@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import TypeVar
 
 _Key = TypeVar("_Key", bound="tuple[object, ...]")
@@ -21,11 +22,13 @@ def natural(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(tokens)
 
 
+@cache
 def import_module_key(module: str) -> tuple[object, ...]:
     """The order in which ruff's isort rules put the modules of ``from .module import ...``."""
     return natural(module.lower()), natural(module)
 
 
+@cache
 def import_name_key(name: str) -> tuple[object, ...]:
     """The order in which ruff's isort rules put imported names: constants, classes, functions; naturally."""
     kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from . import (
     auto_pipeline,
+    docs_overview,
     dummy_objects,
+    hooks_blocks,
+    hooks_processors,
     loaders_structure,
     loaders_types,
     lora_docs,
@@ -17,12 +20,14 @@ from . import (
     modular_types,
     package_structure,
     package_types,
+    peft_scale,
     pipelines_structure,
     pipelines_types,
     root_structure,
     root_types,
     schedulers_structure,
     schedulers_types,
+    single_file,
     toctree,
 )
 from .base import Entry, Listed, Page, Registry, Subject
@@ -52,6 +57,25 @@ REGISTRIES: tuple[Registry, ...] = (
 )
 
 # Registries that a pull request may leave out; ``also`` names the ones that are wanted.
-OPTIONAL: tuple[Registry, ...] = (lora_docs, auto_pipeline)
+OPTIONAL: tuple[Registry, ...] = (
+    lora_docs,
+    auto_pipeline,
+    hooks_blocks,
+    hooks_processors,
+    peft_scale,
+    single_file,
+    docs_overview,
+)
 
-__all__ = ["OPTIONAL", "REGISTRIES", "Entry", "Listed", "Page", "Registry", "Subject", "modular_mapping", "toctree"]
+__all__ = [
+    "OPTIONAL",
+    "REGISTRIES",
+    "Entry",
+    "Listed",
+    "Page",
+    "Registry",
+    "Subject",
+    "dummy_objects",
+    "modular_mapping",
+    "toctree",
+]

@@ -56,23 +56,41 @@ _TASKS = (
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
     source = snapshot.read(PATH)
-    if source is None or not isinstance(subject, Export) or subject.kind != "pipeline":
+    if source is None or not isinstance(subject, Export) or not _is_pipeline(subject):
         return
     folder = subject.path.rsplit("/", 1)[0]
     if folder.count("/") < 3:
         return
-    stem, task = subject.name.removesuffix("Pipeline"), ""
+    stem, tasks = _tasks(subject, snapshot)
+    package = paths.module_of(subject)[0]
+    present = set(_MAPPING.findall(source))
+    for mapping in (f"AUTO_{task}_PIPELINES_MAPPING" for task in tasks):
+        if mapping in present:
+            key = _kin_key(source, stem) or _key(package, stem, folder, snapshot)
+            width = conventions.line_length
+            yield Entry(NAME, PATH, subject.name, mapping, key, order=(package,), width=width, several=True)
+
+
+def _is_pipeline(export: Export) -> bool:
+    return export.kind == "pipeline" and "Pipeline" in export.name and not export.name.endswith("Output")
+
+
+def _tasks(export: Export, snapshot: Snapshot) -> tuple[str, list[str]]:
+    """The class name without its task, and the tasks: the named one, else those that a call or its docs tell of."""
+    stem = export.name.removesuffix("Pipeline")
     for name, pattern in _TASKS:
         if pattern.search(stem):
-            stem, task = pattern.sub("", stem), name
-    if not task:
-        kind = pages.modality(snapshot, {subject.name: subject.path}, (subject.name,), "")
-        task = f"TEXT2{kind.upper()}"
-    mapping = f"AUTO_{task}_PIPELINES_MAPPING"
-    if mapping in _MAPPING.findall(source):
-        package = paths.module_of(subject)[0]
-        key = _key(package, stem, folder, snapshot)
-        yield Entry(NAME, PATH, subject.name, mapping, key, order=(package,), width=conventions.line_length)
+            return pattern.sub("", stem), [name]
+    kind = pages.modality(snapshot, {export.name: export.path}, (export.name,), "").upper()
+    text = (snapshot.read(export.path) or "").split(f"\nclass {export.name}(", 1)[-1]
+    given = dict(
+        re.findall(r"^        (image|video): ?(.*),$", text.split("def __call__(", 1)[-1].split("):", 1)[0], re.M)
+    )
+    tasks = [f"{source.upper()}2{kind}" for source in given if (source.upper(), kind) != ("VIDEO", "IMAGE")]
+    tasks += [f"IMAGE2{kind}" for _ in re.findall(rf"\bimage-to-{kind.lower()}\b", text, re.I)[:1]]
+    if all("None" in declared for declared in given.values()):
+        tasks.append(f"TEXT2{kind}")
+    return stem, sorted(set(tasks))
 
 
 def listed(source: str) -> list[Listed]:
@@ -85,7 +103,7 @@ def listed(source: str) -> list[Listed]:
 
 
 def insert(source: str, entry: Entry) -> str:
-    if any(item.object == entry.object for item in listed(source)):
+    if any((item.object, item.key) == (entry.object, entry.key) for item in listed(source)):
         return source
     edited = pairs.insert(
         source,
@@ -114,6 +132,21 @@ def remove(source: str, entry: Entry) -> str:
 
 def _import(entry: Entry) -> Entry:
     return replace(entry, key=entry.order[0], order=())
+
+
+def _kin_key(source: str, stem: str) -> str:
+    """The key that another task of the same model has, or that of its family with the rest of the name."""
+    kin: dict[str, str] = {}
+    for item in listed(source):
+        other = item.object.removesuffix("Pipeline")
+        for _, pattern in _TASKS:
+            other = pattern.sub("", other)
+        kin.setdefault(other, item.value)
+    nearest = max((other for other in kin if stem.startswith(other)), key=len, default="")
+    rest = stem.removeprefix(nearest)
+    if not nearest or not (rest == "" or rest[0].isupper()):
+        return ""
+    return f"{kin[nearest]}-{rest.lower()}" if rest else kin[nearest]
 
 
 def _key(package: str, stem: str, folder: str, snapshot: Snapshot) -> str:

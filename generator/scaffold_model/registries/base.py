@@ -53,6 +53,7 @@ class Entry:
         backends: The backend group that guards it.
         order: Names in the order that neighbours should have, where a registry follows another one.
         width: The longest line that the checkout's formatter leaves alone.
+        several: Whether the object may be listed under other keys as well.
     """
 
     registry: str
@@ -63,6 +64,11 @@ class Entry:
     backends: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     width: int = 119
+    several: bool = False
+
+    def is_listed_as(self, item: Listed) -> bool:
+        """Whether ``item`` is this entry."""
+        return item.object == self.object and (not self.several or item.key == self.key)
 
     @property
     def text_key(self) -> str:

@@ -99,11 +99,17 @@ def keys(source: str, half: str) -> list[Key]:
 
 def listed(source: str, half: str) -> list[Listed]:
     """Every name that one half registers, with its module and backend group."""
-    return [
-        Listed(name, key.module, line, backends=key.suite.backends)
+    return list(_listed(source, half))
+
+
+@lru_cache(maxsize=64)
+def _listed(source: str, half: str) -> tuple[Listed, ...]:
+    groups = {suite.index: suite.backends for suite in suites(source)}
+    return tuple(
+        Listed(name, key.module, line, backends=groups[key.suite.index])
         for key in keys(source, half)
         for name, line in key.objects
-    ]
+    )
 
 
 def is_plain(source: str | None) -> bool:
@@ -111,6 +117,7 @@ def is_plain(source: str | None) -> bool:
     return source is not None and STRUCTURE not in source and "from ." in source
 
 
+@lru_cache(maxsize=256)
 def guard_of(source: str, backends: tuple[str, ...]) -> tuple[str, ...]:
     """A backend group in the order in which the TYPE_CHECKING half asks for it."""
     for suite in suites(source):

@@ -115,6 +115,9 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
     for key in keys(source, half):
         counts[key.suite.index] += len(key.objects)
     matching = [suite for suite in candidates if suite.backends == wanted]
+    if not guarded:
+        module = {key.suite.index for key in keys(source, half) if key.module == entry.key and key.names is not None}
+        matching = [suite for suite in candidates if suite.index in module] or matching
     if not guarded and not any(counts[suite.index] for suite in matching):
         matching = sorted(candidates, key=lambda suite: -counts[suite.index])[:1]
     if not matching:

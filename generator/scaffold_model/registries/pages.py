@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..code import toc
+from ..code.ordering import common_prefix
 from .base import ROOT, Page
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ _MODALITIES = (
 )
 
 
-def find_pages(snapshot: Snapshot, paths: Mapping[str, str]) -> Iterator[Page]:
+def find_pages(snapshot: Snapshot, paths: Mapping[str, str], new: Collection[str] = ()) -> Iterator[Page]:
     """The pages that are not in the table of contents.
 
     Args:
         snapshot: The checkout.
         paths: The file of each class of the library.
+        new: Names of what is not registered yet; guides that use it count as pages too.
     """
     source = snapshot.read(TOCTREE)
     if source is None:
@@ -43,6 +45,30 @@ def find_pages(snapshot: Snapshot, paths: Mapping[str, str]) -> Iterator[Page]:
             local = path.removeprefix(f"{DOCS}/").removesuffix(".md")
             if local not in listed:
                 yield _page(snapshot, paths, items, area, local, snapshot.read(path) or "")
+    if new:
+        yield from _guides(snapshot, items, listed, new)
+
+
+def _guides(snapshot: Snapshot, items: tuple[toc.Item, ...], listed: set[str], new: Collection[str]) -> Iterator[Page]:
+    """Guides to what is new, for the section that holds most guides which are called like a pipeline's page."""
+    topics = {
+        re.sub(r"\W", "_", path.rsplit("/", 1)[-1][:-3]) for path in snapshot.walk(f"{DOCS}/api/pipelines", ".md")
+    }
+    for folder in sorted({item.local.split("/")[0] for item in items if item.local.count("/") == 1} - {"api"}):
+        for file in snapshot.files(f"{DOCS}/{folder}"):
+            local = f"{folder}/{file.removesuffix('.md')}"
+            if not file.endswith(".md") or local in listed or not _is_guide(local, topics):
+                continue
+            text = snapshot.read(f"{DOCS}/{folder}/{file}") or ""
+            documents = tuple(name for name in new if re.search(rf"\b{name}\b", text))
+            kin = Counter(i.section for i in items if i.local.startswith(f"{folder}/") and _is_guide(i.local, topics))
+            if documents and kin:
+                yield Page(local, heading(text) or local, kin.most_common(1)[0][0], documents)
+
+
+def _is_guide(local: str, topics: Collection[str]) -> bool:
+    stem = re.sub(r"\W", "_", local.rsplit("/", 1)[-1])
+    return any(stem == topic or stem.startswith(f"{topic}_") for topic in topics)
 
 
 def _page(
@@ -62,11 +88,36 @@ def heading(text: str) -> str:
 
     A pipeline's class name becomes words. A page without a heading has an empty one.
     """
-    match = _HEADING.search(_COMMENT.sub("", text))
+    plain = _COMMENT.sub("", text)
+    match = _HEADING.search(plain)
     title = match[1].split(": ", 1)[0] if match else ""
+    title = _spelled(title, plain) or _shortened(title, plain) or title
     if re.fullmatch(r"\w+Pipeline", title):
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title.removesuffix("Pipeline"))
     return title
+
+
+def _spelled(title: str, text: str) -> str:
+    """The title as a later heading spells it, where that differs in case alone."""
+    later = re.findall(r"^##+ +(.+?)\s*$", text, re.MULTILINE)
+    same = [name for name in later if name.lower() == title.lower()]
+    return same[0] if same and title not in same else ""
+
+
+def _shortened(title: str, text: str) -> str:
+    """What the text calls the model at its beginning, where the heading is a class name and longer than that."""
+    stems = [
+        name.removesuffix("Pipeline") for name in re.findall(r"^\[\[autodoc\]\] (?:\w+\.)*(\w+Pipeline)\b", text, re.M)
+    ]
+    opening = re.match(r"(?:[!<].*\n|\s)*\[([^\]!`:]+)[^\]]*\]\(", text[_end_of_heading(text) :])
+    if title not in stems or opening is None or len(opening[1]) >= len(title):
+        return ""
+    return opening[1] if 2 * common_prefix(opening[1], title) >= len(title) else ""
+
+
+def _end_of_heading(text: str) -> int:
+    match = _HEADING.search(text)
+    return match.end() if match else 0
 
 
 def _section(

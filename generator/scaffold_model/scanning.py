@@ -1,0 +1,124 @@
+"""The classes of a checkout, found by a line scan for ``class`` statements, and what tests and docs say of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .plan import Kind
+from .registries import init_reading
+from .registries.base import ROOT
+from .snapshot import Snapshot
+
+TORCH = ("torch",)
+TORCH_AND_TRANSFORMERS = ("torch", "transformers")
+LORA = f"{ROOT}/loaders/lora_pipeline.py"
+# The mixin that makes a class an export, for the folder that it must lie in.
+RULES: tuple[tuple[str, str, Kind, tuple[str, ...]], ...] = (
+    ("models", "ModelMixin", "model", TORCH),
+    ("schedulers", "SchedulerMixin", "scheduler", TORCH),
+    ("pipelines", "DiffusionPipeline", "pipeline", TORCH_AND_TRANSFORMERS),
+    ("modular_pipelines", "ModularPipeline", "modular pipeline", TORCH_AND_TRANSFORMERS),
+)
+# Each pattern starts with literal text, for which ``re`` looks many times faster than for a line start.
+_CLASS = re.compile(r"\nclass (\w+)(?:\(([^)]*)\))?:")
+_FROM_ROOT = re.compile(r"from diffusers import (?:\(([^)]*)\)|([^\n(]*))")
+_AUTODOC = re.compile(r"\[\[autodoc\]\] (\w+)\s*$", re.MULTILINE)
+_STRING = re.compile(r'"(\w+)"')
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class ClassSite:
+    """A ``class`` statement: where it stands and what it inherits from."""
+
+    name: str
+    path: str
+    bases: tuple[str, ...]
+
+
+@dataclass
+class Scanner:
+    """The classes of a checkout and what can be said of them."""
+
+    snapshot: Snapshot
+    sites: dict[str, list[ClassSite]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for area, *_ in RULES:
+            for path in self.snapshot.walk(f"{ROOT}/{area}"):
+                self._scan(path)
+        self._scan(LORA)
+        self._scan(f"{ROOT}/loaders/lora_base.py")
+
+    def _scan(self, path: str) -> None:
+        for match in _CLASS.finditer("\n" + (self.snapshot.read(path) or "")):
+            bases = tuple(
+                base.strip().rsplit(".", 1)[-1]
+                for base in (match[2] or "").split(",")
+                if base.strip() and "=" not in base
+            )
+            self.sites.setdefault(match[1], []).append(ClassSite(match[1], path, bases))
+
+    def ancestors(self, name: str) -> frozenset[str]:
+        """All classes that ``name`` inherits from, across files."""
+        if name not in self._ancestors:
+            self._ancestors[name] = frozenset()  # An impossible cycle of bases must not hang the scan.
+            bases = {base for site in self.sites.get(name, ()) for base in site.bases}
+            self._ancestors[name] = frozenset(bases.union(*(self.ancestors(base) for base in bases)))
+        return self._ancestors[name]
+
+    @cached_property
+    def _ancestors(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def root(self) -> dict[str, tuple[str, ...]]:
+        """What the root init exports in either half, with the backend group."""
+        source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
+        return {
+            item.object: init_reading.guard_of(source, item.backends)
+            for half in ("structure", "types")
+            for item in init_reading.listed(source, half)
+        }
+
+    def asked_of_root(self, *areas: str) -> frozenset[str]:
+        """Names that tests of ``areas`` import from the library's root, or that their docs document by bare name."""
+        return frozenset().union(*(self._asked_in(area) for area in areas))
+
+    def _asked_in(self, area: str) -> frozenset[str]:
+        if area not in self._asked:
+            names: set[str] = set()
+            for path in self.snapshot.walk(f"tests/{area}"):
+                for match in _FROM_ROOT.finditer(self.snapshot.read(path) or ""):
+                    names.update(_WORD.findall(match[1] or match[2]))
+            for path in self.snapshot.walk(f"docs/source/en/api/{area}", ".md"):
+                names.update(_AUTODOC.findall(self.snapshot.read(path) or ""))
+            self._asked[area] = frozenset(names)
+        return self._asked[area]
+
+    @cached_property
+    def _asked(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def loadable(self) -> frozenset[str]:
+        """Classes that the loading of pipelines looks up by name in the library's root."""
+        source = self.snapshot.read(f"{ROOT}/pipelines/pipeline_loading_utils.py") or ""
+        table = re.search(r'\n +"diffusers": \{(.*?)\}', source, re.DOTALL)
+        return frozenset(_STRING.findall(table[1])) if table else frozenset()
+
+    def listed_in(self, path: str, *halves: str) -> set[str]:
+        """What an init module lists in these halves, or in either."""
+        source = self.snapshot.read(path)
+        if source is None:
+            return set()
+        chosen = halves or ("structure", "types")
+        return {item.object for half in chosen for item in init_reading.listed(source, half)}
+
+
+def package_of(path: str) -> str:
+    """The folder that holds a module, when that is a package below an area."""
+    folder = path.rsplit("/", 1)[0]
+    return folder if folder.count("/") > 2 else ""

@@ -1,0 +1,153 @@
+"""Classes of pipeline packages that no base class decides: output classes and models inside ``pipelines/``.
+
+What a test or a docs page takes from the library's root is exported. Else the package itself says it: how it lists the
+outputs beside, what its docstrings link to, and whether anybody imports the class by its module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from .plan import Export
+from .registries.base import ROOT
+from .scanning import TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
+
+PACKAGE_HALVES = (("structure", "package_structure"), ("types", "package_types"))
+
+
+@dataclass
+class Undecided:
+    """The classes of the packages with something new that the rules for base classes leave open.
+
+    Attributes:
+        scanner: All classes.
+        decided: Names that the rules export.
+        fresh: Files with something that is not registered yet.
+        components: Models that a pipeline of their package takes as a parameter.
+    """
+
+    scanner: Scanner
+    decided: set[str]
+    fresh: set[str]
+    components: set[str]
+
+    def exports(self) -> list[Export]:
+        """What must be registered at the root after all."""
+        return [
+            Export(site.name, site.path, "model" if self._is_model(site) else "pipeline", TORCH_AND_TRANSFORMERS)
+            for site in self._open
+            if self._is_export(site)
+        ]
+
+    def partial(self) -> Iterator[tuple[Export, str]]:
+        """New outputs that a half of the package's init must list, since it lists all their neighbours."""
+        for site in self._open:
+            if self._is_export(site) or not self._is_new_output(site):
+                continue
+            for half, registry in PACKAGE_HALVES:
+                listed = self._listed(site, half)
+                kin = self._kin(site)
+                if kin and listed.issuperset(kin) and site.name not in listed:
+                    yield Export(site.name, site.path, "pipeline", TORCH_AND_TRANSFORMERS), registry
+
+    def notices(self) -> Iterator[str]:
+        """What nothing decides, with the reason.
+
+        In a package that has something registered, only the files with something new get notices: the rest has stood
+        undecided for long.
+        """
+        old = {package_of(site.path) for name in self.scanner.root for site in self.scanner.sites.get(name, ())}
+        for site in self._open:
+            if self._is_export(site) or (package_of(site.path) in old and site.path not in self.fresh):
+                continue
+            if self._is_model(site):
+                yield (
+                    f"{site.path}: {site.name} is a ModelMixin inside pipelines/, exported at the root in half of "
+                    f"the cases; take it from `diffusers` in a test or docs page to have it registered"
+                )
+            elif site.name.endswith("Output"):
+                yield (
+                    f"{site.path}: {site.name} is an output class, seldom exported at the root; "
+                    f"take it from `diffusers` in a test or docs page to have it registered"
+                )
+
+    @cached_property
+    def _open(self) -> list[ClassSite]:
+        packages = {package_of(path) for path in self.fresh} - {""}
+        return [
+            site
+            for sites in self.scanner.sites.values()
+            for site in sites
+            if package_of(site.path) in packages and site.path.startswith(f"{ROOT}/pipelines/")
+            if site.name not in self.decided and site.name not in self.scanner.root and site.name[0] != "_"
+        ]
+
+    def _is_model(self, site: ClassSite) -> bool:
+        return "ModelMixin" in self.scanner.ancestors(site.name)
+
+    def _is_export(self, site: ClassSite) -> bool:
+        if site.name in self.scanner.asked_of_root("pipelines"):
+            return True
+        if self._is_model(site):
+            # A user gets hold of a component at the root, unless its own tests and scripts go to its module for it.
+            return self._is_component(site) and not self._is_imported_by_module(site.name)
+        return self._is_new_output(site) and (self._is_linked_output(site) or self._kin_is_at_root(site))
+
+    def _is_component(self, site: ClassSite) -> bool:
+        return site.name in self.components and site.path in self.fresh
+
+    def _is_imported_by_module(self, name: str) -> bool:
+        taken = re.compile(rf"from diffusers\.[\w.]+ import (?:\([^)]*\b{name}\b|[^\n(]*\b{name}\b)")
+        return any(
+            name in text and taken.search(text)
+            for folder in ("tests/pipelines", "scripts")
+            for path in self.scanner.snapshot.walk(folder)
+            for text in [self.scanner.snapshot.read(path) or ""]
+        )
+
+    def _is_new_output(self, site: ClassSite) -> bool:
+        """An output that only files with something new use; they include its own file, where it has no user yet."""
+        if not site.name.endswith("Output"):
+            return False
+        users = {path for path, text in self._sources(site) if path != site.path and site.name in text}
+        return users <= self.fresh if users else site.path in self.fresh
+
+    def _is_linked_output(self, site: ClassSite) -> bool:
+        """Both halves of the package list it, and a docstring links to it as to an object of the library's root."""
+        halves = all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES)
+        return halves and any(f"[`~{site.name}`]" in text for _, text in self._sources(site))
+
+    def _kin_is_at_root(self, site: ClassSite) -> bool:
+        kin = self._kin(site)
+        return bool(kin) and kin <= self.scanner.root.keys()
+
+    def _kin(self, site: ClassSite) -> set[str]:
+        """The outputs of the package that are not new: of the same module; for a pipeline's module, of the others."""
+        package = package_of(site.path)
+        kin = [
+            other
+            for sites in self.scanner.sites.values()
+            for other in sites
+            if package_of(other.path) == package and other.name.endswith("Output") and other.name[0] != "_"
+            if not self._is_new_output(other)
+        ]
+        same = [other for other in kin if other.path == site.path]
+        if not same and _is_pipeline_module(site):
+            same = [other for other in kin if _is_pipeline_module(other)]
+        return {other.name for other in same}
+
+    def _listed(self, site: ClassSite, half: str) -> set[str]:
+        return self.scanner.listed_in(f"{package_of(site.path)}/__init__.py", half)
+
+    def _sources(self, site: ClassSite) -> Iterator[tuple[str, str]]:
+        folder = package_of(site.path)
+        for file in self.scanner.snapshot.files(folder):
+            if file.endswith(".py") and file != "__init__.py":
+                yield f"{folder}/{file}", self.scanner.snapshot.read(f"{folder}/{file}") or ""
+
+
+def _is_pipeline_module(site: ClassSite) -> bool:
+    return site.path.rsplit("/", 1)[-1].startswith("pipeline_")
