@@ -12,10 +12,24 @@ from .problem import Problem, problem
 from .view import View
 
 _FROM = re.compile(r"from diffusers[\w.]* import (?:\(([^)]*)\)|([^\n(]*))")
+_SHARED = ("_auto.py", "_common.py")
 _WORD = re.compile(r"\w+")
 _KINDS = {"model": "model", "pipeline": "pipeline", "modular pipeline": "modular pipeline", "scheduler": "scheduler"}
 # How a test takes the class that it tests: as its declared subject, or by calling it.
-_USES = ("= {}\n", "return {}\n", "return {},", "{}(", "{}.", "({})", "({},", "[{}", ", {})", ", {},", "    {},\n", "{}]")
+_USES = (
+    "= {}\n",
+    "return {}\n",
+    "return {},",
+    "{}(",
+    "{}.",
+    "({})",
+    "({},",
+    "[{}",
+    ", {})",
+    ", {},",
+    "    {},\n",
+    "{}]",
+)
 
 
 def check(view: View) -> Iterator[Problem]:
@@ -49,11 +63,11 @@ def testable(view: View) -> Iterator[Export]:
 def tested_classes(view: View, folder: str) -> dict[str, str]:
     """The classes that a test below ``tests/<folder>`` imports from diffusers and uses, with the first such file.
 
-    Tests that lie in ``tests/pipelines`` itself serve the whole library and are no pipeline's own.
+    Tests that lie in ``tests/pipelines`` itself, and those of what all models share, are no class's own.
     """
     found: dict[str, str] = {}
     for path in view.snapshot.walk(f"tests/{folder}"):
-        if path.count("/") < 3 and (folder in ("pipelines", "modular_pipelines") or path.endswith("_auto.py")):
+        if path.count("/") < 3 and (folder in ("pipelines", "modular_pipelines") or path.endswith(_SHARED)):
             continue
         text = view.text(path)
         imported: set[str] = set()

@@ -8,17 +8,13 @@ from collections.abc import Iterator
 
 from ..code import toc
 from ..plan import Export
-from ..registries import OPTIONAL, lora_docs, toctree
+from ..registries import lora_docs, toctree
 from ..registries.base import ROOT, Entry, area
 from .order import misplaced
 from .problem import Problem, Repair, problem
-from .view import View
+from .view import DOCS, View
 
-FOLDER = "docs/source/en"
 SORTED = ("Models", "Pipelines", "Schedulers")
-_AUTODOC = re.compile(r"\[\[autodoc\]\] ([\w.]+)")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-assert lora_docs in OPTIONAL
 
 
 def check(view: View) -> Iterator[Problem]:
@@ -26,30 +22,24 @@ def check(view: View) -> Iterator[Problem]:
     if not view.snapshot.exists(toctree.PATH):
         return
     yield from _toctree(view)
-    documented = autodoc(view)
+    documented = view.documented
     for export in documentable(view):
         if export.name not in documented and not _has_page(view, export, documented):
-            where = f"{FOLDER}/api/{area(export)}"
+            where = f"{DOCS}/api/{area(export)}"
             message = f"{export.name} has no [[autodoc]] in the docs: a page in {where} should document it"
             line = view.line_of(export.name, export.path)
             yield problem("docs", export.name, export.path, line, message, "warning")
     yield from _lora(view)
 
 
-def autodoc(view: View) -> dict[str, str]:
-    """What is documented by ``[[autodoc]]``: the class -> the page."""
-    found: dict[str, str] = {}
-    for path in view.snapshot.walk(f"{FOLDER}/api", ".md"):
-        text = view.text(path)
-        for name in _AUTODOC.findall(_COMMENT.sub("", text) if "<!--" in text else text):
-            found.setdefault(name.rsplit(".", 1)[-1], path)
-    return found
-
-
 def documentable(view: View) -> Iterator[Export]:
     """The public classes that deserve a page: no containers of models, nothing on its way out."""
     for export in view.found.exports:
-        if export.name in view.deprecated or export.name not in view.in_root or export.kind in ("blocks", "LoRA mixin"):
+        if (
+            export.name in view.deprecated
+            or export.name not in view.in_root
+            or export.kind in ("blocks", "LoRA mixin")
+        ):
             continue
         if area(export) not in ("models", "schedulers", "pipelines", "modular_pipelines"):
             continue
@@ -68,7 +58,7 @@ def _has_page(view: View, export: Export, documented: dict[str, str]) -> bool:
     if export.kind != "modular pipeline":
         return False
     package = export.path.split("/")[3]
-    if view.snapshot.exists(f"{FOLDER}/api/pipelines/{package}.md"):
+    if view.snapshot.exists(f"{DOCS}/api/pipelines/{package}.md"):
         return True
     kin = [each.name for each in view.found.exports if each.path.split("/")[3:4] == [package]]
     return any(name in documented for name in kin)
@@ -86,9 +76,9 @@ def _toctree(view: View) -> Iterator[Problem]:
             parents[item.section] += 1
             continue
         entry = Entry(name, path, item.local, item.section, item.title)
-        if not any(view.snapshot.exists(f"{FOLDER}/{item.local}{suffix}") for suffix in (".md", ".mdx", ".ipynb")):
+        if not any(view.snapshot.exists(f"{DOCS}/{item.local}{suffix}") for suffix in (".md", ".mdx", ".ipynb")):
             repair = Repair("remove", name, entry) if _subject_is_gone(view, item) else None
-            message = f"{item.local} is listed, but there is no {FOLDER}/{item.local}.md"
+            message = f"{item.local} is listed, but there is no {DOCS}/{item.local}.md"
             yield problem(name, item.local, path, item.first, message, "error", repair)
         if item.local in seen:
             message = f"{item.local} is a duplicate: already in line {seen[item.local]}"
@@ -96,7 +86,7 @@ def _toctree(view: View) -> Iterator[Problem]:
             yield problem(name, item.local, path, item.first, message, "warning", repair)
         seen.setdefault(item.local, item.first)
     for page in view.found.pages:
-        message = f"{page.local} is missing: {FOLDER}/{page.local}.md exists"
+        message = f"{page.local} is missing: {DOCS}/{page.local}.md exists"
         line = next((item.first for item in items if item.section == page.section), None)
         repair = Repair("register", name, Entry(name, path, page.local))
         yield problem(name, page.local, path, line, message, "warning", repair)

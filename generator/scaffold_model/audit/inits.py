@@ -40,7 +40,9 @@ def check(view: View) -> Iterator[Problem]:
             yield from _missing_from_plain(view, path, names)
     for init in view.inits.values():
         for half in HALVES:
-            yield from _duplicates(init, half, gone=frozenset((s.name, s.line) for i, h, s in stale if i is init and h == half))
+            yield from _duplicates(
+                init, half, gone=frozenset((s.name, s.line) for i, h, s in stale if i is init and h == half)
+            )
             yield from _order(view, init, half)
     for path in _plain_packages(view):
         yield from _plain_problems(view, path)
@@ -127,7 +129,9 @@ def _missing_one(view: View, init: Init, half: str, name: str, other: Spot | Non
         line = other.line
     title = "_import_structure" if half == "structure" else "TYPE_CHECKING"
     if other is not None:
-        reason = f"the {'TYPE_CHECKING' if half == 'structure' else '_import_structure'} half lists it in line {other.line}"
+        reason = (
+            f"the {'TYPE_CHECKING' if half == 'structure' else '_import_structure'} half lists it in line {other.line}"
+        )
     elif init.path == ROOT_INIT or name not in view.in_root:
         reason = f"it is defined in {view.path_of(name)}" if view.path_of(name) else "an init above lists it"
     else:
@@ -223,14 +227,18 @@ def _plain_problems(view: View, path: str) -> Iterator[Problem]:
 
 
 def stale_spots(view: View) -> list[tuple[Init, str, Spot]]:
-    """The spots whose module does not have the name, or is not there."""
-    found: list[tuple[Init, str, Spot]] = []
+    """The spots whose module does not have the name, or is not there; looked for once per view."""
+    if view.stale is None:
+        view.stale = list(_stale_spots(view))
+    return view.stale
+
+
+def _stale_spots(view: View) -> Iterator[tuple[Init, str, Spot]]:
     for init in view.inits.values():
         for half in HALVES:
             for spot in init.spots[half]:
                 if _resolves(view, init.folder, spot) is False:
-                    found.append((init, half, spot))
-    return found
+                    yield init, half, spot
 
 
 def _resolves(view: View, folder: str, spot: Spot, depth: int = 0) -> bool | None:
@@ -252,6 +260,9 @@ def _resolve(view: View, folder: str, spot: Spot, depth: int) -> bool | None:
             return any(_resolves(view, base, each, depth + 1) is not False for each in lower) if depth < 4 else None
         # Not listed there: a class that is on disk is missing from that init, anything else is gone.
         return spot.name in view.scanner.sites or view.defines(package, spot.name)
+    if view.package is not None and view.snapshot.exists(package):
+        # Another model's package, which a check of one model does not open.
+        return None
     if view.snapshot.exists(package):
         return view.defines(package, spot.name) or None
     if view.snapshot.files(base):
@@ -464,6 +475,4 @@ def _out_of_order(view: View, init: Init, registry: str, spot: Spot, *, module: 
             width=view.conventions.line_length,
         )
         repair = Repair("move", registry, entry, entry)
-    return problem(
-        registry, spot.name, init.path, spot.line, f"{what} stands out of order", "warning", repair
-    )
+    return problem(registry, spot.name, init.path, spot.line, f"{what} stands out of order", "warning", repair)

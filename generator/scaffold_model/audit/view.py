@@ -25,6 +25,9 @@ _PREFIX = {
 }
 HALVES = ("structure", "types")
 DUMMIES = f"{ROOT}/utils"
+DOCS = "docs/source/en"
+_AUTODOC = re.compile(r"\[\[autodoc\]\] ([\w.]+)")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _DEPRECATE = re.compile(r"deprecate\(\s*[\"'](?:[\w.]+\.)?([A-Z]\w+)[\"']")
 _BINDINGS = (("class ", "("), ("class ", ":"), ("def ", "("), ("", " = "), ("", ": "))
 
@@ -91,13 +94,20 @@ REGISTRY_BY_NAME: dict[str, Registry] = {registry.NAME: registry for registry in
 
 
 class View:
-    """A snapshot, and what can be said of it."""
+    """A snapshot, and what can be said of it.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    Args:
+        snapshot: The checkout.
+        package: Look only into the packages of this name; without it into all of them.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, package: str | None = None) -> None:
         self.snapshot = snapshot
+        self.package = package
         self.conventions: Conventions = detect(snapshot)
         self.found: Discovery = discover(snapshot)
         self.scanner = Scanner(snapshot)
+        self.stale: list[tuple[Init, str, Spot]] | None = None
         self.resolved: dict[tuple[str, str, str], bool | None] = {}
         self._texts: dict[str, str] = {}
 
@@ -122,6 +132,8 @@ class View:
         paths = [f"{ROOT}/__init__.py", f"{ROOT}/loaders/__init__.py", f"{ROOT}/models/__init__.py"]
         for area in ("schedulers", "pipelines", "modular_pipelines"):
             paths.extend(path for path in self.snapshot.walk(f"{ROOT}/{area}") if path.endswith("/__init__.py"))
+        if self.package is not None:
+            paths = [path for path in paths if path.count("/") < 4 or path.split("/")[3] == self.package]
         return [path for path in paths if self.snapshot.exists(path)]
 
     @cached_property
@@ -151,6 +163,16 @@ class View:
         """Classes that warn whoever makes an object of them, as aliases under an old name do."""
         paths = {site.path for sites in self.scanner.sites.values() for site in sites}
         return frozenset(name for path in paths for name in _DEPRECATE.findall(self.text(path)))
+
+    @cached_property
+    def documented(self) -> dict[str, str]:
+        """What the docs of the API document by ``[[autodoc]]``: the class -> the page."""
+        found: dict[str, str] = {}
+        for path in self.snapshot.walk(f"{DOCS}/api", ".md"):
+            text = self.text(path)
+            for name in _AUTODOC.findall(_COMMENT.sub("", text) if "<!--" in text else text):
+                found.setdefault(name.rsplit(".", 1)[-1], path)
+        return found
 
     def path_of(self, name: str) -> str | None:
         """The file of a class, when there is exactly one."""
