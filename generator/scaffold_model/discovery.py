@@ -135,9 +135,9 @@ class Scanner:
         return {item.object for half in ("structure", "types") for item in init_reading.listed(source, half)}
 
 
-def discover(snapshot: Snapshot) -> Discovery:
-    """Everything that must be registered, registered or not."""
-    scanner = Scanner(snapshot)
+def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
+    """Everything that must be registered, registered or not; ``scanner`` is one of this snapshot, if there is one."""
+    scanner = scanner or Scanner(snapshot)
     exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_hooks(scanner), *_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     components = sorted(_components(scanner))

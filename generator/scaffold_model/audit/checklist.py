@@ -15,6 +15,7 @@ from ..registries.base import ROOT, area
 from .coverage import tested_classes
 from .docs import documentable, is_configured
 from .family import Family
+from .mappings import SINGLE_FILE
 from .problem import Problem
 from .view import DOCS, View
 
@@ -87,9 +88,9 @@ def _conversion(view: View, family: Family, part: str) -> Line:
     own = f"convert_{family.name}_to_diffusers.py"
     if names:
         return Line(part, "convert weights", True, f"scripts/{own if own in names else names[0]}")
-    classes = [export for export in family.of_kind("model")]
-    if any(f'"{export.name}"' in view.text(f"{ROOT}/loaders/single_file_model.py") for export in classes):
-        return Line(part, "convert weights", True, f"{ROOT}/loaders/single_file_model.py", "from a single file")
+    loadable = view.text(SINGLE_FILE)
+    if any(f'"{export.name}"' in loadable for export in family.of_kind("model")):
+        return Line(part, "convert weights", True, SINGLE_FILE, "from a single file")
     return Line(part, "convert weights", False, None, f"there is no scripts/{own}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -127,9 +128,7 @@ def _texts_at(root: Path, commit: str, paths: list[str]) -> dict[str, str]:
         if header[-1] == b"missing":
             continue
         size = int(header[2])
-        try:
+        with contextlib.suppress(UnicodeDecodeError):
             texts[path] = output[position : position + size].decode("utf-8")
-        except UnicodeDecodeError:
-            pass
         position += size + 1
     return texts

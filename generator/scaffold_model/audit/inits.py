@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from ..code.ordering import import_module_key, import_name_key, object_key, plain_key
@@ -67,10 +66,9 @@ def wanted(view: View, gone: set[tuple[str, str, str]]) -> dict[str, set[str]]:
             names[f"{ROOT}/{area(export)}/__init__.py"].add(export.name)
     for component in view.found.components:
         names[f"{component.path.rsplit('/', 1)[0]}/__init__.py"].add(component.name)
-    for path in [ROOT_INIT, *(path for path in view.inits if path != ROOT_INIT)]:
-        init = view.inits.get(path)
-        for half in HALVES if init else ():
-            assert init is not None
+    # The root comes first, so that what it lists is asked of the areas, and what those list of the packages.
+    for init in view.inits.values():
+        for half in HALVES:
             for spot in init.spots[half]:
                 below = _below(view, init, half, spot)
                 if below and (init.path, half, spot.name) not in gone:
@@ -449,15 +447,11 @@ def _runs(init: Init, half: str) -> list[list[Spot]]:
         firsts.setdefault((spot.suite, spot.module, spot.statement), spot)
     runs: list[list[Spot]] = []
     ordered = sorted(firsts.values(), key=lambda spot: (spot.suite, spot.statement, spot.line))
-    for before, spot in pairwise([None, *ordered]):
-        assert spot is not None
-        joined = before is not None and before.suite == spot.suite
-        if before is not None and half == "types":
-            joined = joined and before.place + 1 == spot.place
-        if joined:
-            runs[-1].append(spot)
-        else:
-            runs.append([spot])
+    for spot in ordered:
+        before = runs[-1][-1] if runs else None
+        if before is None or before.suite != spot.suite or (half == "types" and before.place + 1 != spot.place):
+            runs.append([])
+        runs[-1].append(spot)
     return runs
 
 

@@ -115,5 +115,5 @@ def _single_file(view: View) -> Iterator[Problem]:
         ancestors = view.scanner.ancestors(export.name)
         if "FromOriginalModelMixin" in ancestors and not ancestors & listed.keys():
             message = f"{export.name} has FromOriginalModelMixin, but SINGLE_FILE_LOADABLE_CLASSES does not list it"
-            line = view.line_of(export.name, export.path)
-            yield problem("single_file", export.name, export.path, line, message, "hint")
+            place = view.line_of(export.name, export.path)
+            yield problem("single_file", export.name, export.path, place, message, "hint")

@@ -105,8 +105,8 @@ class View:
         self.snapshot = snapshot
         self.package = package
         self.conventions: Conventions = detect(snapshot)
-        self.found: Discovery = discover(snapshot)
         self.scanner = Scanner(snapshot)
+        self.found: Discovery = discover(snapshot, self.scanner)
         self.stale: list[tuple[Init, str, Spot]] | None = None
         self.resolved: dict[tuple[str, str, str], bool | None] = {}
         self._texts: dict[str, str] = {}
