@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..code import toc
 from ..plan import Export
 from ..registries import lora_docs, toctree
-from ..registries.base import ROOT, Entry, area
+from ..registries.base import ROOT, Entry, Page, area
 from .order import misplaced
 from .problem import Problem, Repair, problem
 from .view import DOCS, View
@@ -87,7 +87,7 @@ def _toctree(view: View) -> Iterator[Problem]:
         seen.setdefault(item.local, item.first)
     for page in view.found.pages:
         message = f"{page.local} is missing: {DOCS}/{page.local}.md exists"
-        line = next((item.first for item in items if item.section == page.section), None)
+        line = _place(items, page)
         repair = Repair("register", name, Entry(name, path, page.local))
         yield problem(name, page.local, path, line, message, "warning", repair)
     for (section, _), group in groups.items():
@@ -99,6 +99,13 @@ def _toctree(view: View) -> Iterator[Problem]:
                 message = f"{item.local or item.title} stands out of order: its title is {item.title!r}"
                 repair = Repair("move", name, entry, entry) if item.local else None
                 yield problem(name, item.local or item.title, path, item.first, message, "warning", repair)
+
+
+def _place(items: Sequence[toc.Item], page: Page) -> int | None:
+    """The line of the item before which the page belongs, or of the last one of its section."""
+    siblings = [item for item in items if item.section == page.section]
+    later = [item for item in siblings if not _is_fixed(item) and item.title.lower() > page.title.lower()]
+    return later[0].first if later else siblings[-1].first if siblings else None
 
 
 def _is_fixed(item: toc.Item) -> bool:

@@ -28,7 +28,7 @@ def check(view: View, stale: set[str]) -> Iterator[Problem]:
         for name in view.snapshot.files(DUMMIES)
         if name.startswith("dummy_") and name.endswith("_objects.py")
     }
-    wanted = _wanted(view)
+    wanted, tolerated = _wanted(view)
     root = view.inits[ROOT_INIT]
     unusual = {spot.name for half in HALVES for spot in root.spots[half] if spot.module not in paths.EXPORTED}
     have: dict[str, list[tuple[str, Listed]]] = defaultdict(list)
@@ -39,7 +39,7 @@ def check(view: View, stale: set[str]) -> Iterator[Problem]:
         if name in stale:
             continue
         for path in places:
-            if path not in listed or any(where == path for where, _ in have[name]):
+            if path not in listed or any(where in (path, *tolerated[name]) for where, _ in have[name]):
                 continue
             strays = [(where, item) for where, item in have[name] if where not in places]
             if strays and name in unusual:
@@ -64,7 +64,7 @@ def check(view: View, stale: set[str]) -> Iterator[Problem]:
                 yield problem(
                     NAME, name, path, item.line, message, "error", Repair("remove", NAME, Entry(NAME, path, name))
                 )
-            elif path not in wanted[name]:
+            elif path not in (*wanted[name], *tolerated[name]):
                 message = f"a second placeholder of {name}: it belongs in {wanted[name][0]}"
                 yield problem(
                     NAME, name, path, item.line, message, "warning", Repair("remove", NAME, Entry(NAME, path, name))
@@ -72,8 +72,11 @@ def check(view: View, stale: set[str]) -> Iterator[Problem]:
     yield from _duplicates_and_order(view, listed)
 
 
-def _wanted(view: View) -> dict[str, list[str]]:
-    """Name -> the modules that must hold its placeholder: by the TYPE_CHECKING half, else by the other one."""
+def _wanted(view: View) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Name -> the modules that must hold its placeholder, by the TYPE_CHECKING half, and those that may, by the other.
+
+    Where the halves disagree about the group, that is the finding; the placeholder follows when it is settled.
+    """
     source = view.text(ROOT_INIT)
     root = view.inits[ROOT_INIT]
     found: dict[str, list[str]] = {}
@@ -84,17 +87,19 @@ def _wanted(view: View) -> dict[str, list[str]]:
             known[backends] = dummy_path(init_reading.guard_of(source, backends))
         return known[backends]
 
+    halves: dict[str, dict[str, list[str]]] = {}
     for half in ("types", "structure"):
         names: dict[str, list[str]] = defaultdict(list)
         for spot in root.spots[half]:
             if spot.backends and path_of(spot.backends) not in names[spot.name]:
                 names[spot.name].append(path_of(spot.backends))
+        halves[half] = names
         for name, places in names.items():
             found.setdefault(name, places)
     for export in view.exports.values():
         if export.kind != "LoRA mixin":
             found.setdefault(export.name, [path_of(tuple(sorted(export.backends)))])
-    return {name: places for name, places in found.items() if places}
+    return {name: places for name, places in found.items() if places}, halves["structure"]
 
 
 def dummy_path(guard: tuple[str, ...]) -> str:
