@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import git_status, run_command
+from scaffold_model.formatting import find_ruff
 
 ROOT = "src/diffusers/__init__.py"
 
@@ -109,8 +112,15 @@ def test_a_change_of_a_source_is_seen_in_its_copies(checkout: Path) -> None:
     assert {(finding["registry"], finding["object"]) for finding in findings} == {
         ("copied_from", "pipelines.flux.pipeline_flux.calculate_shift")
     }
+    # The script formats renamed copies with the ruff that is on PATH.
+    tools = f"{Path(find_ruff(None)).parent}{os.pathsep}{os.environ['PATH']}"
     script = subprocess.run(
-        ["python3", "utils/check_copies.py"], cwd=checkout, capture_output=True, text=True, check=False
+        [sys.executable, "utils/check_copies.py"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": tools},
     )
     reported = set(
         re.findall(r"- (src/\S+\.py): copy does not match pipelines.flux.pipeline_flux.calculate_shift", script.stderr)
