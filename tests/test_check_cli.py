@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import git_status, run_command
+
 from scaffold_model.formatting import find_ruff
 
 ROOT = "src/diffusers/__init__.py"

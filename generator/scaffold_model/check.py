@@ -67,7 +67,11 @@ def check(root: Path, snapshot: Snapshot, request: Request, ruff: Ruff) -> Check
     def problems_in(current: Snapshot) -> tuple[View, Family | None, list[Problem]]:
         view = View(current, package=request.name)
         family = find_family(view, request.name) if request.name else None
-        paths = sorted(path for path in family.paths if current.exists(path)) if family else None
+        paths = None
+        if family is not None:
+            paths = sorted(path for path in family.paths if current.exists(path))
+            listed = {name for init in view.inits.values() if init.path.count("/") > 3 for name in init.by_name}
+            view.focus = frozenset(export.name for export in family.exports) | listed
         found = audit_view(
             view, branch=asked.result(), copied=_copied(view, request, family, changed), ruff=ruff, paths=paths
         )

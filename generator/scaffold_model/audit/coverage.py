@@ -51,6 +51,8 @@ def check(view: View) -> Iterator[Problem]:
 def testable(view: View) -> Iterator[Export]:
     """The public classes that deserve a test of their own."""
     for export in view.found.exports:
+        if not view.concerns(export.name):
+            continue
         if export.name in view.deprecated or export.name not in view.in_root or export.kind not in _KINDS:
             continue
         if area(export) not in ("models", "schedulers", "pipelines", "modular_pipelines"):

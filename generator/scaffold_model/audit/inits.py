@@ -235,7 +235,8 @@ def _stale_spots(view: View) -> Iterator[tuple[Init, str, Spot]]:
     for init in view.inits.values():
         for half in HALVES:
             for spot in init.spots[half]:
-                if _resolves(view, init.folder, spot) is False:
+                own = view.package is not None and init.path.count("/") > 3
+                if (own or view.concerns(spot.name)) and _resolves(view, init.folder, spot) is False:
                     yield init, half, spot
 
 
@@ -326,6 +327,8 @@ def _groups(view: View) -> Iterator[Problem]:
         return
     areas = {spot.name: spot.module for half in HALVES for spot in root.spots[half] if spot.module in _GROUPED}
     for name, folder in sorted(areas.items()):
+        if not view.concerns(name):
+            continue
         votes = [*_votes(root, name)]
         init = view.inits.get(f"{ROOT}/{folder}/__init__.py")
         rule = _rule(view, name, folder)
@@ -402,11 +405,15 @@ def _order(view: View, init: Init, half: str, registry: str | None = None) -> It
         return
     if registry not in _UNSORTED_NAMES:
         for group in _by_statement(spots):
+            if not any(view.concerns(spot.name) for spot in group):
+                continue
             unique = list({spot.name: spot for spot in group}.values())
             for index in _misplaced([spot.name for spot in unique], *_name_keys(registry, half)):
                 yield _out_of_order(view, init, registry, unique[index])
     if registry not in _UNSORTED_MODULES:
         for run in _runs(init, half):
+            if not any(view.concerns(spot.name) for spot in run):
+                continue
             for index in _misplaced([spot.module for spot in run], *_module_keys(registry, half)):
                 yield _out_of_order(view, init, registry, run[index], module=True)
 

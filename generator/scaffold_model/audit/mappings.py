@@ -109,7 +109,7 @@ def _single_file(view: View) -> Iterator[Problem]:
             f"{name} is a duplicate: already in line {listed[name]}", "warning",
         )  # fmt: skip
     for export in view.found.exports:
-        if export.kind != "model" or export.name in listed:
+        if export.kind != "model" or export.name in listed or not view.concerns(export.name):
             continue
         # Loading looks for the class itself or for a base of it.
         ancestors = view.scanner.ancestors(export.name)

@@ -99,11 +99,15 @@ class View:
     Args:
         snapshot: The checkout.
         package: Look only into the packages of this name; without it into all of them.
+
+    Attributes:
+        focus: The names that matter, where one model is asked for: what else is wrong need not be found.
     """
 
     def __init__(self, snapshot: Snapshot, *, package: str | None = None) -> None:
         self.snapshot = snapshot
         self.package = package
+        self.focus: frozenset[str] | None = None
         self.conventions: Conventions = detect(snapshot)
         self.scanner = Scanner(snapshot)
         self.found: Discovery = discover(snapshot, self.scanner)
@@ -183,8 +187,13 @@ class View:
 
     def line_of(self, name: str, path: str) -> int | None:
         """The line of the ``class`` statement."""
-        match = re.search(rf"^class {name}\b", self.text(path), re.MULTILINE)
-        return self.text(path).count("\n", 0, match.start()) + 1 if match else None
+        text = f"\n{self.text(path)}"
+        places = [place for end in "(:" if (place := text.find(f"\nclass {name}{end}")) >= 0]
+        return text.count("\n", 0, places[0] + 1) if places else None
+
+    def concerns(self, name: str) -> bool:
+        """Whether a name is looked at: all are, unless there is a focus."""
+        return self.focus is None or name in self.focus
 
     def defines(self, path: str, name: str) -> bool:
         """Whether a module binds a name at its top level, as a scan for lines sees it."""
