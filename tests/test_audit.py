@@ -235,6 +235,17 @@ def test_a_renamed_class_is_stale_where_it_is_listed_and_missing_under_its_new_n
 
 
 @pytest.mark.checkout
+@pytest.mark.parametrize("folder", ["pipelines/flux", "models/controlnets"])
+def test_an_init_that_does_not_parse_is_a_finding(untouched: Untouched, folder: str) -> None:
+    path = f"src/diffusers/{folder}/__init__.py"
+    text = read(untouched.snapshot, path) + "\nif True:\n"
+    found, _ = untouched.difference(untouched.snapshot.overlaid({path: text}))
+    assert [(each.finding.registry, each.finding.path, each.finding.severity) for each in found] == [
+        ("syntax", path, "error")
+    ]
+
+
+@pytest.mark.checkout
 def test_findings_on_the_untouched_tree(untouched: Untouched) -> None:
     """No class that is held back on purpose is reported, and all errors are registrations that really are missing."""
     findings = [each.finding for each in untouched.problems]

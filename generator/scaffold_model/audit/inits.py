@@ -16,7 +16,7 @@ from ..registries import init_reading, paths
 from ..registries.base import ROOT, Entry, area
 from .order import misplaced
 from .problem import Problem, Repair, problem, shown
-from .view import HALVES, REGISTRY_BY_NAME, Init, Spot, View
+from .view import HALVES, REGISTRY_BY_NAME, Init, Spot, View, read_init
 
 ROOT_INIT = f"{ROOT}/__init__.py"
 MODELS = f"{ROOT}/models"
@@ -29,10 +29,20 @@ _GROUPED = ("models", "schedulers", "pipelines", "modular_pipelines")
 def check(view: View) -> Iterator[Problem]:
     """Every problem of every init module."""
     stale = stale_spots(view)
+    for path in _plain_packages(view):
+        try:
+            _plain_spots(view, path)
+        except SyntaxError as error:
+            view.broken[path] = error
+    for path, error in view.broken.items():
+        package = path.split("/")[-2]
+        yield problem("syntax", package, path, error.lineno, f"syntax error: {error.msg}", "error")
     gone = {(init.path, half, spot.name) for init, half, spot in stale}
     for init, half, spot in stale:
         yield _stale(view, init, half, spot)
     for path, names in wanted(view, gone).items():
+        if path in view.broken:
+            continue
         if path in view.inits:
             yield from _missing(view, view.inits[path], names)
         else:
@@ -44,7 +54,8 @@ def check(view: View) -> Iterator[Problem]:
             )
             yield from _order(view, init, half)
     for path in _plain_packages(view):
-        yield from _plain_problems(view, path)
+        if path not in view.broken:
+            yield from _plain_problems(view, path)
     yield from _groups(view)
 
 
@@ -177,8 +188,6 @@ def _plain_packages(view: View) -> list[str]:
 
 
 def _plain_spots(view: View, path: str) -> tuple[Spot, ...]:
-    from .view import read_init
-
     return read_init(path, view.text(path)).spots["types"]
 
 
@@ -199,8 +208,6 @@ def _missing_from_plain(view: View, path: str, names: set[str]) -> Iterator[Prob
 
 
 def _plain_problems(view: View, path: str) -> Iterator[Problem]:
-    from .view import read_init
-
     init = read_init(path, view.text(path))
     spots = init.spots["types"]
     folder = path.rsplit("/", 1)[0]

@@ -111,6 +111,7 @@ class View:
         self.conventions: Conventions = detect(snapshot)
         self.scanner = Scanner(snapshot)
         self.found: Discovery = discover(snapshot, self.scanner)
+        self.broken: dict[str, SyntaxError] = {}
         self.stale: list[tuple[Init, str, Spot]] | None = None
         self.resolved: dict[tuple[str, str, str], bool | None] = {}
         self._texts: dict[str, str] = {}
@@ -129,7 +130,10 @@ class View:
         for path in self._init_paths():
             source = self.text(path)
             if init_reading.STRUCTURE in source:
-                found[path] = read_init(path, source)
+                try:
+                    found[path] = read_init(path, source)
+                except SyntaxError as error:
+                    self.broken[path] = error
         return found
 
     def _init_paths(self) -> list[str]:
