@@ -150,6 +150,8 @@ def test_the_tests_of_a_family_that_are_gone_are_missed(untouched: Untouched, fa
         (r' +\("flux-kontext", .*\n', "flux-kontext", True),
         (r' +\("z-image", .*\n', "z-image", True),
         (r' +\("ltx2", .*\n', "ltx2", True),
+        # The classes of a hand-written map function share one key, which no rule can write.
+        (r' +\("wan", .*\n', "wan", False),
     ],
 )
 def test_a_key_missing_from_the_modular_mapping(untouched: Untouched, pattern: str, key: str, fixable: bool) -> None:

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import git_status, run_command
 
 from scaffold_model.formatting import find_ruff
 
+PROJECT = Path(__file__).resolve().parents[1]
 ROOT = "src/diffusers/__init__.py"
 
 
@@ -179,6 +181,18 @@ def test_a_scaffold_is_complete_but_for_its_marks(checkout: Path) -> None:
     assert ships.returncode == 1
     paths = {f["path"] for f in json.loads(ships.stdout)["findings"] if f["registry"] == "first_pull_request"}
     assert ".scaffold/y_image/parity.py" in paths
+
+
+def test_the_hook_and_the_action_call_options_that_exist(tmp_path: Path) -> None:
+    (hook,) = yaml.safe_load((PROJECT / ".pre-commit-hooks.yaml").read_text())
+    action = yaml.safe_load((PROJECT / "action.yml").read_text())
+    script = action["runs"]["steps"][-1]["run"]
+    known = run_command("check", "--help", cwd=tmp_path).stdout
+    options = re.findall(r"--[a-z]+", hook["entry"] + script)
+    assert set(options) == {"--baseline", "--format", "--checkout"}
+    assert all(option in known for option in options)
+    assert hook["entry"].startswith("scaffold-model check ")
+    assert set(re.findall(r"inputs\.([a-z-]+)", (PROJECT / "action.yml").read_text())) == set(action["inputs"])
 
 
 def test_outside_a_checkout(tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def check(view: View) -> Iterator[Problem]:
             _plain_spots(view, path)
         except SyntaxError as error:
             view.broken[path] = error
-    for path, error in view.broken.items():
+    for path, reason in view.broken.items():
         package = path.split("/")[-2]
-        yield problem("syntax", package, path, error.lineno, f"syntax error: {error.msg}", "error")
+        yield problem("syntax", package, path, reason.lineno, f"syntax error: {reason.msg}", "error")
     gone = {(init.path, half, spot.name) for init, half, spot in stale}
     for init, half, spot in stale:
         yield _stale(view, init, half, spot)

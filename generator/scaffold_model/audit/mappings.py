@@ -50,6 +50,7 @@ def _modular(view: View) -> Iterator[Problem]:
             message = f'the key "{item.object}" is a duplicate: already in line {seen[item.object]}'
             yield problem(name, item.object, path, line, message, "warning", Repair("remove", name, entry))
         seen.setdefault(item.object, line)
+    reported: set[str] = set()
     for export in view.found.exports:
         if export.kind != "modular pipeline" or export.name in mapped or f'"{export.name}"' in block:
             continue
@@ -60,7 +61,11 @@ def _modular(view: View) -> Iterator[Problem]:
             message = f'{export.name} is missing: no key leads to it, although its blocks say "{key}"'
             repair = Repair("register", name, Entry(name, path, export.name))
             yield problem(name, key or export.name, path, line, message, "error", repair)
-        elif key and key not in seen and _has_function(source, export.name):
+        elif key and key not in seen and f'"{export.name}"' in source:
+            # One key for all the classes that a map function tells apart.
+            if key in reported:
+                continue
+            reported.add(key)
             message = f'{export.name} is missing: the key "{key}" of its map function is not there'
             yield problem(name, key, path, line, message, "error")
         elif key is None:
@@ -85,15 +90,16 @@ def _function(source: str, name: str) -> str:
     return match[0] if match else ""
 
 
-def _has_function(source: str, name: str) -> bool:
-    return f'"{name}"' in source
-
-
 def _single_file(view: View) -> Iterator[Problem]:
     block, above = _block(view.text(SINGLE_FILE), "SINGLE_FILE_LOADABLE_CLASSES")
     if not block:
         return
-    value = ast.parse(block).body[0]
+    try:
+        value = ast.parse(block).body[0]
+    except SyntaxError as error:
+        line = (error.lineno or 0) + above
+        yield problem("syntax", "single_file_model", SINGLE_FILE, line, f"syntax error: {error.msg}", "error")
+        return
     assert isinstance(value, ast.Assign | ast.AnnAssign)
     keys = value.value.keys if isinstance(value.value, ast.Dict) else []
     listed = {str(key.value): key.lineno + above for key in reversed(keys) if isinstance(key, ast.Constant)}
