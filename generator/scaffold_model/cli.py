@@ -395,6 +395,52 @@ def practice(directory: Path, release: str | None, as_json: bool) -> None:
     click.echo(f"Next\n  cd {directory}\n  scaffold-model --name y_image --modular")
 
 
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--fix", is_flag=True, help="Repair what is fixable.")
+@click.option("--baseline", default=None, metavar="REV", help="Report only what is new since this revision.")
+@click.option("--copies", is_flag=True, help="Compare every `# Copied from` block, which takes seconds.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    help="text, or github for annotations in a workflow.  [default: text]",
+)
+@_python_option
+@_checkout_option
+@_dry_run_option
+@_json_option
+def check(name: str | None, checkout: Path | None, as_json: bool, **options: Any) -> int:
+    """Find what the repository's CI does not see: in the whole checkout, or for the model NAME."""
+    import gc
+
+    # Trees and texts live until the end of this short process; looking for garbage among them takes a tenth of it.
+    gc.disable()
+    from .check import Request
+    from .check import check as run_check
+    from .checkout import apply, find_checkout
+    from .report import check_json, print_check, print_github, print_json
+    from .snapshot import Snapshot
+
+    if as_json and options["output"] != "text":
+        raise BadInput("--json and --format github exclude each other")
+    root = find_checkout(checkout or Path.cwd())
+    request = Request(name, options["baseline"], options["copies"], options["fix"])
+    checked = run_check(root, Snapshot(root), request, lambda: _ruff(options["python"], root))
+    if checked.plan and not options["dry_run"]:
+        apply(root, checked.plan)
+    if as_json:
+        print_json(check_json(checked, fixed=options["fix"], dry_run=options["dry_run"]))
+    elif options["output"] == "github":
+        print_github(checked)
+    else:
+        if options["dry_run"]:
+            sys.stdout.write(checked.plan.diff())
+        print_check(checked, fixed=options["fix"] and not options["dry_run"])
+    return DONE if all(finding.severity == "hint" for finding in checked.findings) else FOUND
+
+
 def _progress(line: str) -> None:
     click.echo(line, err=True)
 

@@ -11,6 +11,8 @@ from .plan import Plan
 from .spec import ModelSpec
 
 if TYPE_CHECKING:
+    from .check import Checked
+    from .plan import Finding
     from .verify import Verification
 
 
@@ -98,6 +100,78 @@ def verification_json(verification: Verification) -> dict[str, Any]:
         ],
         "notices": list(verification.notices),
     }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """The stable JSON of a finding."""
+    return {
+        "registry": finding.registry,
+        "object": finding.object,
+        "path": finding.path,
+        "line": finding.line,
+        "message": finding.message,
+        "severity": finding.severity,
+        "fixable": finding.fixable,
+    }
+
+
+def check_json(checked: Checked, *, fixed: bool, dry_run: bool) -> dict[str, Any]:
+    """The stable JSON of ``check``: the findings, for one model its checklist, with ``--fix`` the change."""
+    shown: dict[str, Any] = {"findings": [finding_json(finding) for finding in checked.findings]}
+    if checked.lines is not None:
+        shown["checklist"] = [
+            {"part": line.part, "item": line.item, "done": line.done, "path": line.path, "note": line.note}
+            for line in checked.lines
+        ]
+    if fixed:
+        shown["fix"] = change_json(checked.plan, dry_run=dry_run)
+    return shown
+
+
+def print_check(checked: Checked, *, fixed: bool) -> None:
+    """One line per finding, the checklist of a model, and the count. Without rich, which takes longer than a check."""
+    import click
+
+    colours = {"error": "red", "warning": "yellow", "hint": "cyan"}
+    part = None
+    for line in checked.lines or ():
+        if line.part != part:
+            part = line.part
+            click.secho(part, bold=True)
+        mark = {True: "[x]", False: "[ ]", None: "[-]"}[line.done]
+        shown = "  ".join(each for each in (line.item, line.path, f"({line.note})" if line.note else "") if each)
+        click.echo(f"  {mark} {shown}")
+    for finding in checked.findings:
+        where = f"{finding.path}:{finding.line}" if finding.line else finding.path
+        severity = click.style(finding.severity, fg=colours[finding.severity])
+        mark = " (fixable)" if finding.fixable else ""
+        click.echo(f"{where}: {severity}: {finding.message} [{finding.registry}]{mark}")
+    if fixed:
+        for edit in checked.plan.edits:
+            click.echo(f"fixed {edit.path}")
+    counts = [
+        f"{count} {severity}{'' if count == 1 else 's'}"
+        for severity in colours
+        if (count := sum(each.severity == severity for each in checked.findings))
+    ]
+    fixable = sum(finding.fixable for finding in checked.findings)
+    then = f"; {fixable} fixable with --fix" if fixable else ""
+    click.echo(", ".join(counts) + then if counts else "clean: nothing was found")
+
+
+def print_github(checked: Checked) -> None:
+    """Workflow commands that GitHub shows as annotations."""
+    levels = {"error": "error", "warning": "warning", "hint": "notice"}
+    for finding in checked.findings:
+        place = f"file={_property(finding.path)}" + (f",line={finding.line}" if finding.line else "")
+        message = finding.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        print(f"::{levels[finding.severity]} {place},title={_property(finding.registry)}::{message}")
+
+
+def _property(text: str) -> str:
+    for old, new in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
+        text = text.replace(old, new)
+    return text
 
 
 def _grow(branch: Any, paths: Iterable[str]) -> None:
