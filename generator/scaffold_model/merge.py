@@ -1,0 +1,330 @@
+"""Three-way merge of registry files by structure: both sides' additions and removals, in order.
+
+What a region lists is merged as a list of keys, whatever lines it stands on. The lines around the regions, with one
+mark in the place of each region, go through git's own text merge. So two pull requests that register their models next
+to each other do not conflict, and what is no registration merges (or conflicts) as ever.
+
+The result is read again, and it must list what the base listed, plus what either side added, minus what either side
+removed, each exactly once. A merge that can not be proved is given up for git's text merge, and that one is proved too:
+nothing is ever silently wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from . import merge_regions as regions
+from .merge_proof import contradicts
+from .merge_regions import Item, Order, Reader, Region
+
+TextMerge = Callable[[str, str, str], "Merged"]
+DEFAULT_WIDTH = 119
+_MARK = "@@ scaffold-model region {} @@\n"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The text of a merge; with ``conflicts`` it holds conflict markers."""
+
+    text: str
+    conflicts: bool = False
+
+
+class Unsettled(Exception):
+    """The structure of the two sides can not be brought together."""
+
+
+def merge(base: str, ours: str, theirs: str, path: str, text_merge: TextMerge, width: int = DEFAULT_WIDTH) -> Merged:
+    """Merge a registry file.
+
+    Args:
+        base: The file at the merge base; empty where there was none.
+        ours: The file on our side.
+        theirs: The file on theirs.
+        path: Its path in the checkout, which says what it registers.
+        text_merge: Merges three texts as git does, with conflict markers where they contradict each other.
+        width: The longest line that the checkout's formatter leaves alone.
+    """
+    if ours == theirs or theirs == base:
+        return Merged(ours)
+    if ours == base:
+        return Merged(theirs)
+    plain = [_plain(text) for text in (base, ours, theirs)]
+    if None in plain:
+        # Line ends that are mixed: nothing that a formatter or git would leave.
+        return _proved(text_merge(base, ours, theirs), base, ours, theirs, path, text_merge)
+    texts = [one[0] for one in plain if one]
+    crlf = _pick(*(one[1] for one in plain if one))
+    ended = _pick(*(one[2] for one in plain if one))
+    merged = _merged(texts[0], texts[1], texts[2], path, text_merge, width)
+    text = merged.text if ended or merged.conflicts else merged.text.removesuffix("\n")
+    return replace(merged, text=text.replace("\n", "\r\n") if crlf else text)
+
+
+def _plain(text: str) -> tuple[str, bool, bool] | None:
+    """The text with line feeds and a final one, whether it had CRLF and whether it had a final line end."""
+    plain = text.replace("\r\n", "\n")
+    crlf = plain != text
+    if "\r" in plain or (crlf and plain.count("\n") != text.count("\r\n")):
+        return None
+    ended = plain.endswith("\n") or not plain
+    return plain if ended else plain + "\n", crlf, ended
+
+
+def _pick(base: bool, ours: bool, theirs: bool) -> bool:
+    return theirs if ours == base else ours
+
+
+def _merged(base: str, ours: str, theirs: str, path: str, text_merge: TextMerge, width: int) -> Merged:
+    try:
+        settled = _Merge(text_merge, width).texts(base, ours, theirs, regions.reader_for(path))
+    except (SyntaxError, Unsettled):
+        settled = None
+    if settled is not None:
+        if settled.conflicts:
+            return settled
+        if not contradicts(base, ours, theirs, settled.text, path):
+            return settled
+    return _proved(text_merge(base, ours, theirs), base, ours, theirs, path, text_merge)
+
+
+def _proved(merged: Merged, base: str, ours: str, theirs: str, path: str, text_merge: TextMerge) -> Merged:
+    """A text merge; where it has no conflict and yet lists something wrong, everything that differs conflicts."""
+    if merged.conflicts or not contradicts(base, ours, theirs, merged.text, path):
+        return merged
+    whole = text_merge("", ours, theirs)
+    return replace(whole, conflicts=True)
+
+
+@dataclass(frozen=True)
+class _Merge:
+    text_merge: TextMerge
+    width: int
+
+    def texts(self, base: str, ours: str, theirs: str, read: Reader | None) -> Merged:
+        """Merge texts: their regions as lists, the rest as text.
+
+        Raises:
+            Unsettled: The regions can not be merged, or not be put back.
+            SyntaxError: A version can not be read.
+        """
+        if ours == theirs or theirs == base:
+            return Merged(ours)
+        if ours == base:
+            return Merged(theirs)
+        if read is None:
+            return self.text_merge(base, ours, theirs)
+        if "@@ scaffold-model" in base + ours + theirs:
+            raise Unsettled("the text looks like a mark")
+        found = _matched(read(base), read(ours), read(theirs))
+        skeletons = [_skeleton(text, named) for text, named in zip((base, ours, theirs), found, strict=True)]
+        skeleton = self.texts(skeletons[0], skeletons[1], skeletons[2], None)
+        done = {
+            name: self.region(*(side.get(name) for side in found)) for name in {**found[0], **found[1], **found[2]}
+        }
+        for name, merged in done.items():
+            if _MARK.format(name) not in skeleton.text and merged.text:
+                raise Unsettled(f"the region {name} went away")
+        return _filled(skeleton, done, found)
+
+    def region(self, base: Region | None, ours: Region | None, theirs: Region | None) -> Merged:
+        """Merge the lists of a region."""
+        sides = [{item.key: item for item in (one.items if one else ())} for one in (base, ours, theirs)]
+        orders = next(one.orders for one in (base, ours, theirs) if one is not None)
+        items: dict[str, Item] = {}
+        conflicts = False
+        for key in {**sides[0], **sides[1], **sides[2]}:
+            item, conflict = self.item(*(side.get(key) for side in sides))
+            conflicts = conflicts or conflict
+            if item is not None:
+                items[key] = item
+        names = {key: item.name for side in sides for key, item in side.items()} | {
+            k: i.name for k, i in items.items()
+        }
+        keys = _ordered(list(sides[0]), list(sides[1]), list(sides[2]), items, names, orders)
+        return Merged("".join(items[key].text for key in keys), conflicts)
+
+    def item(self, base: Item | None, ours: Item | None, theirs: Item | None) -> tuple[Item | None, bool]:
+        """Merge an item that at least one version has; None where it was removed."""
+        if _text(ours) == _text(theirs) or _text(theirs) == _text(base):
+            return ours, False
+        if _text(ours) == _text(base):
+            return theirs, False
+        some = ours or theirs
+        assert some is not None
+        if ours is None or theirs is None:
+            merged = self.text_merge(_text(base), _text(ours), _text(theirs))
+        elif some.brackets:
+            merged = self.brackets(_text(base), ours.text, theirs.text)
+        else:
+            merged = self.texts(_text(base), ours.text, theirs.text, some.inner)
+        if theirs is not None and base is not None and ours is not None and ours.name == base.name:
+            some = theirs
+        return replace(some, text=merged.text), merged.conflicts
+
+    def brackets(self, base: str, ours: str, theirs: str) -> Merged:
+        """Merge a statement that lists names, on one line or with one name per line."""
+        parts = [regions.split_lead(text) for text in (base, ours, theirs)]
+        codes = [code for _, code in parts]
+        broken = [regions.exploded(code) if code else None for code in codes]
+        if broken[1] is None or broken[2] is None or (codes[0] and broken[0] is None):
+            return self.text_merge(base, ours, theirs)
+        start = broken[0] if broken[0] is not None else _emptied(broken[1])
+        lead = self.texts(parts[0][0], parts[1][0], parts[2][0], None)
+        merged = self.texts(start, broken[1], broken[2], regions.read_brackets)
+        code = merged.text
+        if not merged.conflicts and all(code.count("\n") < 2 for code in codes):
+            line = regions.collapsed(code)
+            code = line if len(line) <= self.width + 1 and "#" not in code else code
+        return Merged(lead.text + code, lead.conflicts or merged.conflicts)
+
+
+def _text(item: Item | None) -> str:
+    return item.text if item is not None else ""
+
+
+def _emptied(code: str) -> str:
+    """A statement with one name per line, without its names."""
+    found = regions.read_brackets(code)[0]
+    lines = code.split("\n")
+    return "\n".join([*lines[: found.first - 1], *lines[found.last :]])
+
+
+# ------------------------------------------------------------------------------------------- regions and what is around
+
+
+def _matched(*versions: Sequence[Region]) -> list[dict[str, Region]]:
+    """Names for the regions of base, ours and theirs: the same name for what is the same region."""
+    base, *sides = versions
+    named = [{f"{index} {_slug(region.place)}": region for index, region in enumerate(base)}]
+    for side in sides:
+        left = dict(enumerate(side))
+        pairs = sorted(
+            (-_shared(region, other), abs(index - int(name.split()[0])), index, name)
+            for index, region in left.items()
+            for name, other in named[0].items()
+            if region.place == other.place
+        )
+        mine: dict[str, Region] = {}
+        for overlap, _, index, name in pairs:
+            if index in left and name not in mine and (overlap or _alone(named[0], left, left[index].place, mine)):
+                mine[name] = left.pop(index)
+        fresh: Counter[str] = Counter()
+        for region in left.values():
+            mine[f"new {fresh[region.place]} {_slug(region.place)}"] = region
+            fresh[region.place] += 1
+        named.append(mine)
+    return named
+
+
+def _shared(one: Region, other: Region) -> int:
+    return len({item.key for item in one.items} & {item.key for item in other.items})
+
+
+def _alone(base: Mapping[str, Region], left: Mapping[int, Region], place: str, taken: Mapping[str, Region]) -> bool:
+    """Whether one region of the place is left on both sides, so that they are the same without a key in common."""
+    free = [name for name, region in base.items() if region.place == place and name not in taken]
+    return len(free) == 1 and sum(region.place == place for region in left.values()) == 1
+
+
+def _slug(place: str) -> str:
+    return re.sub(r"\s+", "_", place)
+
+
+def _skeleton(text: str, named: Mapping[str, Region]) -> str:
+    """The text with a mark in the place of each region."""
+    lines = text.split("\n")
+    for name, region in sorted(named.items(), key=lambda one: -one[1].first):
+        lines[region.first - 1 : region.last] = [_MARK.format(name).removesuffix("\n")]
+    return "\n".join(lines)
+
+
+def _filled(skeleton: Merged, done: Mapping[str, Merged], found: Sequence[Mapping[str, Region]]) -> Merged:
+    """The skeleton with the merged regions; in a conflict, each side with what it has itself."""
+    marks = {_MARK.format(name): name for name in done}
+    used: Counter[str] = Counter()
+    rows: list[str] = []
+    side: int | None = None
+    for line in regions.lines_of(skeleton.text):
+        side = _side(side, line) if skeleton.conflicts else None
+        name = marks.get(line)
+        if name is None:
+            rows.append(line)
+        elif side is None:
+            used[name] += 1
+            rows.append(done[name].text)
+        else:
+            rows.extend(item.text for item in (found[side][name].items if name in found[side] else ()))
+    if any(count > 1 for count in used.values()):
+        raise Unsettled("a region came out twice")
+    return Merged("".join(rows), skeleton.conflicts or any(done[name].conflicts for name in used))
+
+
+def _side(side: int | None, line: str) -> int | None:
+    """In which part of a conflict the lines after ``line`` are: 0 base, 1 ours, 2 theirs."""
+    for marker, part in (("<", 1), ("|", 0), ("=", 2), (">", None)):
+        if re.match(rf"[{marker}]{{7,}}( |$)", line) and (side is not None or part == 1):
+            return part
+    return side
+
+
+# -------------------------------------------------------------------------------------------------------------- order
+
+
+def _ordered(
+    base: list[str],
+    ours: list[str],
+    theirs: list[str],
+    kept: Mapping[str, Item],
+    names: Mapping[str, str],
+    orders: Sequence[Order],
+) -> list[str]:
+    """The keys of a merged list: sorted where all versions are, else each addition behind what it was put behind."""
+    for order in orders:
+        if all(_is_sorted(side, names, order) for side in (base, ours, theirs)):
+            return sorted(kept, key=lambda key: order(names[key]))
+    stay = [key for key in base if key in ours and key in theirs and key in kept]
+    by_ours, by_theirs = ([key for key in side if key in stay] for side in (ours, theirs))
+    if by_ours != stay and by_theirs != stay and by_ours != by_theirs:
+        raise Unsettled("both sides moved entries")
+    line = by_theirs if by_ours == stay else by_ours
+    mine, other = _gaps(ours, line, kept), _gaps(theirs, line, kept)
+    gone = _gaps(base, line, {key for key in base if key not in ours and key not in theirs})
+    placed = {key for run in mine.values() for key in run}
+    result: list[str] = []
+    for anchor in ("", *line):
+        first, second = mine.get(anchor, []), [key for key in other.get(anchor, []) if key not in placed]
+        if anchor in gone and first and second:
+            raise Unsettled("both sides replaced an entry, each by another one")
+        result.extend([anchor] if anchor else [])
+        result.extend(_joined(first, second, names, orders))
+    return result
+
+
+def _is_sorted(keys: Sequence[str], names: Mapping[str, str], order: Order) -> bool:
+    found = [order(names[key]) for key in keys]
+    return found == sorted(found)
+
+
+def _gaps(side: Sequence[str], line: Sequence[str], kept: Container[str]) -> dict[str, list[str]]:
+    """What a side has behind each entry that all have, or before the first (then the anchor is empty)."""
+    found: dict[str, list[str]] = {}
+    anchor = ""
+    for key in side:
+        if key in line:
+            anchor = key
+        elif key in kept:
+            found.setdefault(anchor, []).append(key)
+    return found
+
+
+def _joined(first: list[str], second: list[str], names: Mapping[str, str], orders: Sequence[Order]) -> list[str]:
+    """Two runs of additions in one gap: sorted where both are, else ours first."""
+    if first and second:
+        for order in orders:
+            if _is_sorted(first, names, order) and _is_sorted(second, names, order):
+                return sorted([*first, *second], key=lambda key: order(names[key]))
+    return [*first, *second]
