@@ -15,12 +15,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from . import merge_regions as regions
+from .code.ordering import common_prefix
 from .merge_proof import contradicts
 from .merge_regions import Item, Order, Reader, Region
 
-TextMerge = Callable[[str, str, str], "Merged"]
+TextMerge = Callable[[str, str, str], "Merged"]  # base, ours, theirs
 DEFAULT_WIDTH = 119
 _MARK = "@@ scaffold-model region {} @@\n"
 
@@ -84,16 +86,16 @@ def _merged(base: str, ours: str, theirs: str, path: str, text_merge: TextMerge,
     except (SyntaxError, Unsettled):
         settled = None
     if settled is not None:
-        if settled.conflicts:
-            return settled
-        if not contradicts(base, ours, theirs, settled.text, path):
+        # What a conflict leaves to a person is proved for either choice.
+        choices = [resolved(settled.text, side) for side in (1, 2)] if settled.conflicts else [settled.text]
+        if not contradicts(base, ours, theirs, choices, path):
             return settled
     return _proved(text_merge(base, ours, theirs), base, ours, theirs, path, text_merge)
 
 
 def _proved(merged: Merged, base: str, ours: str, theirs: str, path: str, text_merge: TextMerge) -> Merged:
     """A text merge; where it has no conflict and yet lists something wrong, everything that differs conflicts."""
-    if merged.conflicts or not contradicts(base, ours, theirs, merged.text, path):
+    if merged.conflicts or not contradicts(base, ours, theirs, [merged.text], path):
         return merged
     whole = text_merge("", ours, theirs)
     return replace(whole, conflicts=True)
@@ -144,8 +146,16 @@ class _Merge:
         names = {key: item.name for side in sides for key, item in side.items()} | {
             k: i.name for k, i in items.items()
         }
-        keys = _ordered(list(sides[0]), list(sides[1]), list(sides[2]), items, names, orders)
+        try:
+            keys = _ordered(list(sides[0]), list(sides[1]), list(sides[2]), items, names, orders)
+        except Unsettled:
+            return self.refused(*("".join(item.text for item in side.values()) for side in sides))
         return Merged("".join(items[key].text for key in keys), conflicts)
+
+    def refused(self, base: str, ours: str, theirs: str) -> Merged:
+        """A text merge that is a conflict in any case."""
+        merged = self.text_merge(base, ours, theirs)
+        return merged if merged.conflicts else replace(self.text_merge("", ours, theirs), conflicts=True)
 
     def item(self, base: Item | None, ours: Item | None, theirs: Item | None) -> tuple[Item | None, bool]:
         """Merge an item that at least one version has; None where it was removed."""
@@ -263,6 +273,17 @@ def _filled(skeleton: Merged, done: Mapping[str, Merged], found: Sequence[Mappin
     return Merged("".join(rows), skeleton.conflicts or any(done[name].conflicts for name in used))
 
 
+def resolved(text: str, choice: int) -> str:
+    """A text with conflict markers, with all of ours (1) or of theirs (2)."""
+    rows: list[str] = []
+    side: int | None = None
+    for line in regions.lines_of(text):
+        before, side = side, _side(side, line)
+        if before == side and side in (None, choice):
+            rows.append(line)
+    return "".join(rows)
+
+
 def _side(side: int | None, line: str) -> int | None:
     """In which part of a conflict the lines after ``line`` are: 0 base, 1 ours, 2 theirs."""
     for marker, part in (("<", 1), ("|", 0), ("=", 2), (">", None)):
@@ -292,15 +313,16 @@ def _ordered(
         raise Unsettled("both sides moved entries")
     line = by_theirs if by_ours == stay else by_ours
     mine, other = _gaps(ours, line, kept), _gaps(theirs, line, kept)
+    _agree(mine, other)
     gone = _gaps(base, line, {key for key in base if key not in ours and key not in theirs})
     placed = {key for run in mine.values() for key in run}
     result: list[str] = []
-    for anchor in ("", *line):
+    for anchor, after in pairwise(["", *line, ""]):
         first, second = mine.get(anchor, []), [key for key in other.get(anchor, []) if key not in placed]
         if anchor in gone and first and second:
             raise Unsettled("both sides replaced an entry, each by another one")
         result.extend([anchor] if anchor else [])
-        result.extend(_joined(first, second, names, orders))
+        result.extend(_joined(anchor, first, second, after, names, orders))
     return result
 
 
@@ -321,10 +343,33 @@ def _gaps(side: Sequence[str], line: Sequence[str], kept: Container[str]) -> dic
     return found
 
 
-def _joined(first: list[str], second: list[str], names: Mapping[str, str], orders: Sequence[Order]) -> list[str]:
-    """Two runs of additions in one gap: sorted where both are, else ours first."""
-    if first and second:
-        for order in orders:
-            if _is_sorted(first, names, order) and _is_sorted(second, names, order):
-                return sorted([*first, *second], key=lambda key: order(names[key]))
-    return [*first, *second]
+def _agree(mine: Mapping[str, list[str]], other: Mapping[str, list[str]]) -> None:
+    """Refuse an entry that both sides added, each in another place: which one is right, only a person can say."""
+    places = {key: anchor for anchor, run in mine.items() for key in run}
+    if any(places.get(key, anchor) != anchor for anchor, run in other.items() for key in run):
+        raise Unsettled("both sides added the same entry in different places")
+
+
+def _joined(
+    before: str, first: list[str], second: list[str], after: str, names: Mapping[str, str], orders: Sequence[Order]
+) -> list[str]:
+    """Two runs of additions in one gap, between the entries ``before`` and ``after``.
+
+    Sorted where the list is sorted there; else so that names which begin alike are neighbours, and ours first if that
+    says nothing.
+    """
+    if not first or not second:
+        return [*first, *second]
+    ends = [[key] if key else [] for key in (before, after)]
+    # Behind the last entry of an unsorted list additions are appended, and their order says nothing.
+    head = [] if after else ends[0]
+    for order in orders:
+        both = sorted([*first, *second], key=lambda key: order(names[key]))
+        if all(_is_sorted([*head, *run, *ends[1]], names, order) for run in (first, second, both)):
+            return both
+
+    def likeness(*runs: list[str]) -> int:
+        row = [key for run in (ends[0], *runs, ends[1]) for key in run]
+        return sum(common_prefix(names[one], names[other]) for one, other in pairwise(row))
+
+    return [*second, *first] if likeness(second, first) > likeness(first, second) else [*first, *second]

@@ -23,7 +23,6 @@ DRIVER = "scaffold-model"
 SECTION = f"merge.{DRIVER}"
 TITLE = "registrations of diffusers, merged by structure"
 PATTERNS = (
-    "/src/diffusers/__init__.py",
     "/src/diffusers/**/__init__.py",
     "/src/diffusers/utils/dummy_*_objects.py",
     "/src/diffusers/modular_pipelines/modular_pipeline.py",
@@ -39,6 +38,7 @@ _BEGIN = "# >>> scaffold-model merge-driver >>>"
 _END = "# <<< scaffold-model merge-driver <<<"
 # What has to be taken back besides the block itself is noted on its first line.
 _UNENDED = " (the line before had no end)"
+_EMPTY = " (the file was empty)"
 _BLOCK = re.compile(
     rf"(?P<gap>\n?)^{re.escape(_BEGIN)}(?P<note>[^\n]*)\n.*?^{re.escape(_END)}\n", re.DOTALL | re.MULTILINE
 )
@@ -128,21 +128,22 @@ def command() -> str:
     return f"{start} merge-driver %O %A %B %P %L %X %Y || {fallback}"
 
 
-def with_block(attributes: str) -> str:
-    """The attributes file with our block at its end, where it outranks what stands before."""
-    attributes = without_block(attributes)
-    note = _UNENDED if attributes and not attributes.endswith("\n") else ""
+def with_block(attributes: str | None) -> str:
+    """The attributes file (None where there is none) with our block at its end, where it outranks what was before."""
+    before = without_block(attributes) if attributes is not None else None
+    note = "" if before is None or before.endswith("\n") else _UNENDED if before else _EMPTY
     rows = "".join(f"{pattern} merge={DRIVER}\n" for pattern in PATTERNS)
-    return f"{attributes}{chr(10) if note else ''}{_BEGIN}{note}\n{rows}{_END}\n"
+    return f"{before or ''}{chr(10) if note == _UNENDED else ''}{_BEGIN}{note}\n{rows}{_END}\n"
 
 
-def without_block(attributes: str) -> str:
-    """The attributes file without our block, as it was before."""
-
-    def restored(match: re.Match[str]) -> str:
-        return "" if match["note"] == _UNENDED else match["gap"]
-
-    return _BLOCK.sub(restored, attributes)
+def without_block(attributes: str | None) -> str | None:
+    """The attributes file as it was before our block; None where there was none."""
+    match = _BLOCK.search(attributes or "")
+    if attributes is None or match is None:
+        return attributes
+    gap = "" if match["note"] == _UNENDED else match["gap"]
+    rest = attributes[: match.start()] + gap + attributes[match.end() :]
+    return None if not rest and match["note"] != _EMPTY else rest
 
 
 def install(checkout: Path, *, dry_run: bool = False) -> list[str]:
@@ -166,18 +167,18 @@ def uninstall(checkout: Path, *, dry_run: bool = False) -> list[str]:
     return changes
 
 
-def _write_attributes(checkout: Path, change: Callable[[str], str], dry_run: bool) -> list[str]:
+def _write_attributes(checkout: Path, change: Callable[[str | None], str | None], dry_run: bool) -> list[str]:
     path = checkout / git(checkout, "rev-parse", "--git-path", "info/attributes")
     before = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else None
-    after = change(before or "")
-    if after == (before or ""):
+    after = change(before)
+    if after == before:
         return []
     if not dry_run:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if after:
-            path.write_bytes(after.encode("utf-8", "surrogateescape"))
-        else:
+        if after is None:
             path.unlink()
+        else:
+            path.write_bytes(after.encode("utf-8", "surrogateescape"))
     return ["info/attributes"]
 
 

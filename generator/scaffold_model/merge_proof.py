@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .code.syntax import parse
 from .merge_regions import reader_for
@@ -34,25 +34,33 @@ def entries(source: str, path: str) -> Counter[Entry]:
     return Counter(_entries(source, path))
 
 
-def contradicts(base: str, ours: str, theirs: str, merged: str, path: str) -> str:
-    """Why ``merged`` is no right merge of the entries; empty where it is one.
+def contradicts(base: str, ours: str, theirs: str, choices: Sequence[str], path: str) -> str:
+    """Why a merge has the wrong entries; empty where they are right.
 
     An entry must be there as often as the side has it that changed it. What is listed under one name must not be there
     more often than in any version, so that two different registrations of one name contradict each other.
+
+    Args:
+        base: The file at the merge base.
+        ours: The file on our side.
+        theirs: The file on theirs.
+        choices: The merged text; of one with conflicts, what it is with all of ours and with all of theirs.
+        path: The file's path.
     """
     try:
-        before, mine, other, after = (entries(text, path) for text in (base, ours, theirs, merged))
+        before, mine, other, *after = (entries(text, path) for text in (base, ours, theirs, *choices))
     except SyntaxError as error:
         return f"a version can not be read: {error}"
-    for entry in {**before, **mine, **other, **after}:
+    for entry in {**before, **mine, **other, **{key: 1 for found in after for key in found}}:
         counts = before[entry], mine[entry], other[entry]
+        wanted = {counts[2] if counts[1] == counts[0] else counts[1]}
         if counts[1] != counts[2] and counts[0] not in counts[1:]:
-            return f"{entry[1]} changed on both sides"
-        wanted = counts[2] if counts[1] == counts[0] else counts[1]
-        if after[entry] != wanted:
-            return f"{entry[1]} is listed {after[entry]} times, not {wanted}"
+            wanted = {*counts[1:]}
+        present = [found[entry] for found in after]
+        if not min(present) <= min(wanted) <= max(wanted) <= max(present):
+            return f"{entry[1]} is listed {max(present)} times, not {max(wanted)}"
     names = [_names(side) for side in (before, mine, other)]
-    for name, count in _names(after).items():
+    for name, count in [pair for found in after for pair in _names(found).items()]:
         if count > max(side[name] for side in names):
             return f"{name[1]} is listed twice"
     return ""

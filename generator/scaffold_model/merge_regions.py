@@ -73,14 +73,19 @@ def casefold_key(name: str) -> tuple[object, ...]:
     return (name.casefold(),)
 
 
+def kind_key(name: str) -> tuple[object, ...]:
+    """Constants, classes, functions; in ASCII order."""
+    return import_name_key(name)[0], name
+
+
 def relative_key(module: str) -> tuple[object, ...]:
     """The order of relative imports: more dots first, then ruff's order of modules."""
     name = module.lstrip(".")
     return -(len(module) - len(name)), *import_module_key(name)
 
 
-_NAMES: tuple[Order, ...] = (import_name_key, object_key, plain_key, casefold_key)
-_OBJECTS: tuple[Order, ...] = (object_key, import_name_key, plain_key, casefold_key)
+_NAMES: tuple[Order, ...] = (import_name_key, object_key, plain_key, casefold_key, kind_key)
+_OBJECTS: tuple[Order, ...] = (object_key, import_name_key, plain_key, casefold_key, kind_key)
 _KEYS: tuple[Order, ...] = (plain_key, casefold_key)
 _MODULES: tuple[Order, ...] = (relative_key, plain_key, casefold_key)
 
