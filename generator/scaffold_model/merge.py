@@ -304,23 +304,21 @@ def _ordered(
     orders: Sequence[Order],
 ) -> list[str]:
     """The keys of a merged list: sorted where all versions are, else each addition behind what it was put behind."""
-    for order in orders:
-        if all(_is_sorted(side, names, order) for side in (base, ours, theirs)):
-            return sorted(kept, key=lambda key: order(names[key]))
     stay = [key for key in base if key in ours and key in theirs and key in kept]
     by_ours, by_theirs = ([key for key in side if key in stay] for side in (ours, theirs))
     if by_ours != stay and by_theirs != stay and by_ours != by_theirs:
         raise Unsettled("both sides moved entries")
     line = by_theirs if by_ours == stay else by_ours
     mine, other = _gaps(ours, line, kept), _gaps(theirs, line, kept)
-    _agree(mine, other)
     gone = _gaps(base, line, {key for key in base if key not in ours and key not in theirs})
-    placed = {key for run in mine.values() for key in run}
+    _agree(mine, other, gone)
+    for order in orders:
+        if all(_is_sorted(side, names, order) for side in (base, ours, theirs)):
+            return sorted(kept, key=lambda key: order(names[key]))
     result: list[str] = []
     for anchor, after in pairwise(["", *line, ""]):
-        first, second = mine.get(anchor, []), [key for key in other.get(anchor, []) if key not in placed]
-        if anchor in gone and first and second:
-            raise Unsettled("both sides replaced an entry, each by another one")
+        first = mine.get(anchor, [])
+        second = [key for key in other.get(anchor, []) if key not in first]
         result.extend([anchor] if anchor else [])
         result.extend(_joined(anchor, first, second, after, names, orders))
     return result
@@ -343,11 +341,17 @@ def _gaps(side: Sequence[str], line: Sequence[str], kept: Container[str]) -> dic
     return found
 
 
-def _agree(mine: Mapping[str, list[str]], other: Mapping[str, list[str]]) -> None:
-    """Refuse an entry that both sides added, each in another place: which one is right, only a person can say."""
+def _agree(mine: Mapping[str, list[str]], other: Mapping[str, list[str]], gone: Container[str]) -> None:
+    """Refuse what only a person can settle.
+
+    That is an entry that both sides added, each in another place, and one that both replaced, each by another one.
+    """
     places = {key: anchor for anchor, run in mine.items() for key in run}
-    if any(places.get(key, anchor) != anchor for anchor, run in other.items() for key in run):
-        raise Unsettled("both sides added the same entry in different places")
+    for anchor, run in other.items():
+        if any(places.get(key, anchor) != anchor for key in run):
+            raise Unsettled("both sides added the same entry in different places")
+        if anchor in gone and set(run) - set(mine.get(anchor, run)) and set(mine.get(anchor, run)) - set(run):
+            raise Unsettled("both sides replaced an entry, each by another one")
 
 
 def _joined(
