@@ -370,6 +370,27 @@ def test_single_file_model() -> None:
     check_merge(f"{LIB}/loaders/single_file_model.py", SINGLE_FILE, ours, theirs, expected)
 
 
+def mixins(*names: str) -> str:
+    return '"""Mixins."""\n' + "".join(
+        f"\n\nclass {name}LoraLoaderMixin(LoraBaseMixin):\n"
+        '    r"""\n    Loads LoRA layers.\n    """\n\n'
+        f'    transformer_name = "{name.lower()}"\n\n'
+        "    @classmethod\n    def lora_state_dict(cls):\n        return {}\n"
+        for name in names
+    )
+
+
+def test_mixin_classes_at_the_end_of_one_module() -> None:
+    path = f"{LIB}/loaders/lora_pipeline.py"
+    ours, theirs = mixins("Bar", "Foo"), mixins("Bar", "Cat")
+    assert Labels().text_merge(mixins("Bar"), ours, theirs).conflicts
+    assert merged(path, mixins("Bar"), ours, theirs) == Merged(mixins("Bar", "Foo", "Cat"))
+    changed = edited(theirs, ('"bar"', '"transformer"'))
+    assert merged(path, mixins("Bar"), ours, changed) == Merged(
+        edited(mixins("Bar", "Foo", "Cat"), ('"bar"', '"transformer"'))
+    )
+
+
 PEFT = """\
 _SET_ADAPTER_SCALE_FN_MAPPING = defaultdict(
     lambda: (lambda model_cls, weights: weights),

@@ -17,10 +17,11 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from . import merge_regions as regions
 from .code.ordering import common_prefix
-from .merge_proof import contradicts
-from .merge_regions import Item, Order, Reader, Region
+from .merging import reader_for
+from .merging.brackets import collapsed, exploded, read_brackets, split_lead
+from .merging.proof import contradicts
+from .merging.regions import Item, Order, Reader, Region, lines_of
 
 TextMerge = Callable[[str, str, str], "Merged"]  # base, ours, theirs
 DEFAULT_WIDTH = 119
@@ -82,7 +83,7 @@ def _pick(base: bool, ours: bool, theirs: bool) -> bool:
 
 def _merged(base: str, ours: str, theirs: str, path: str, text_merge: TextMerge, width: int) -> Merged:
     try:
-        settled = _Merge(text_merge, width).texts(base, ours, theirs, regions.reader_for(path))
+        settled = _Merge(text_merge, width).texts(base, ours, theirs, reader_for(path))
     except (SyntaxError, Unsettled):
         settled = None
     if settled is not None:
@@ -177,17 +178,17 @@ class _Merge:
 
     def brackets(self, base: str, ours: str, theirs: str) -> Merged:
         """Merge a statement that lists names, on one line or with one name per line."""
-        parts = [regions.split_lead(text) for text in (base, ours, theirs)]
+        parts = [split_lead(text) for text in (base, ours, theirs)]
         codes = [code for _, code in parts]
-        broken = [regions.exploded(code) if code else None for code in codes]
+        broken = [exploded(code) if code else None for code in codes]
         if broken[1] is None or broken[2] is None or (codes[0] and broken[0] is None):
             return self.text_merge(base, ours, theirs)
         start = broken[0] if broken[0] is not None else _emptied(broken[1])
         lead = self.texts(parts[0][0], parts[1][0], parts[2][0], None)
-        merged = self.texts(start, broken[1], broken[2], regions.read_brackets)
+        merged = self.texts(start, broken[1], broken[2], read_brackets)
         code = merged.text
         if not merged.conflicts and all(code.count("\n") < 2 for code in codes):
-            line = regions.collapsed(code)
+            line = collapsed(code)
             code = line if len(line) <= self.width + 1 and "#" not in code else code
         return Merged(lead.text + code, lead.conflicts or merged.conflicts)
 
@@ -198,7 +199,7 @@ def _text(item: Item | None) -> str:
 
 def _emptied(code: str) -> str:
     """A statement with one name per line, without its names."""
-    found = regions.read_brackets(code)[0]
+    found = read_brackets(code)[0]
     lines = code.split("\n")
     return "\n".join([*lines[: found.first - 1], *lines[found.last :]])
 
@@ -258,7 +259,7 @@ def _filled(skeleton: Merged, done: Mapping[str, Merged], found: Sequence[Mappin
     used: Counter[str] = Counter()
     rows: list[str] = []
     side: int | None = None
-    for line in regions.lines_of(skeleton.text):
+    for line in lines_of(skeleton.text):
         side = _side(side, line) if skeleton.conflicts else None
         name = marks.get(line)
         if name is None:
@@ -277,7 +278,7 @@ def resolved(text: str, choice: int) -> str:
     """A text with conflict markers, with all of ours (1) or of theirs (2)."""
     rows: list[str] = []
     side: int | None = None
-    for line in regions.lines_of(text):
+    for line in lines_of(text):
         before, side = side, _side(side, line)
         if before == side and side in (None, choice):
             rows.append(line)

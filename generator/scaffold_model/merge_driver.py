@@ -28,6 +28,7 @@ PATTERNS = (
     "/src/diffusers/modular_pipelines/modular_pipeline.py",
     "/src/diffusers/pipelines/auto_pipeline.py",
     "/src/diffusers/hooks/_helpers.py",
+    "/src/diffusers/loaders/lora_pipeline.py",
     "/src/diffusers/loaders/peft.py",
     "/src/diffusers/loaders/single_file_model.py",
     "/docs/source/en/_toctree.yml",
