@@ -466,6 +466,14 @@ def test_toctree() -> None:
     check_merge("docs/source/en/_toctree.yml", TOCTREE, ours, theirs, expected)
 
 
+def test_a_section_with_a_new_title_and_a_new_page() -> None:
+    wan = "      - local: api/pipelines/wan\n        title: Wan\n"
+    yak = "      - local: api/pipelines/yak\n        title: Yak\n"
+    ours = edited(TOCTREE, ("title: Video", "title: Moving pictures"), ("title: API", "title: Reference"))
+    theirs = edited(TOCTREE, (wan, wan + yak))
+    check_merge("docs/source/en/_toctree.yml", TOCTREE, ours, theirs, edited(ours, (wan, wan + yak)))
+
+
 def test_a_page_that_both_move_elsewhere_conflicts() -> None:
     bar = "    - local: api/pipelines/bar\n      title: Bar\n"
     other = "- sections:\n  - local: api/pipelines/bar\n    title: Bar\n  title: {}\n"

@@ -86,20 +86,21 @@ def _merged(base: str, ours: str, theirs: str, path: str, text_merge: TextMerge,
         settled = _Merge(text_merge, width).texts(base, ours, theirs, reader_for(path))
     except (SyntaxError, Unsettled):
         settled = None
-    if settled is not None:
+    if settled is not None and not settled.conflicts and not contradicts(base, ours, theirs, [settled.text], path):
+        return settled
+    plain = _proved(text_merge(base, ours, theirs), base, ours, theirs, path, text_merge)
+    if plain.conflicts and settled is not None and settled.conflicts:
         # What a conflict leaves to a person is proved for either choice.
-        choices = [resolved(settled.text, side) for side in (1, 2)] if settled.conflicts else [settled.text]
-        if not contradicts(base, ours, theirs, choices, path):
-            return settled
-    return _proved(text_merge(base, ours, theirs), base, ours, theirs, path, text_merge)
+        choices = [resolved(settled.text, side) for side in (1, 2)]
+        return plain if contradicts(base, ours, theirs, choices, path) else settled
+    return plain
 
 
 def _proved(merged: Merged, base: str, ours: str, theirs: str, path: str, text_merge: TextMerge) -> Merged:
     """A text merge; where it has no conflict and yet lists something wrong, everything that differs conflicts."""
     if merged.conflicts or not contradicts(base, ours, theirs, [merged.text], path):
         return merged
-    whole = text_merge("", ours, theirs)
-    return replace(whole, conflicts=True)
+    return replace(text_merge("", ours, theirs), conflicts=True)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class _Merge:
     def region(self, base: Region | None, ours: Region | None, theirs: Region | None) -> Merged:
         """Merge the lists of a region."""
         sides = [{item.key: item for item in (one.items if one else ())} for one in (base, ours, theirs)]
+        sides = [sides[0], *(_retitled(sides[0], side) for side in sides[1:])]
         orders = next(one.orders for one in (base, ours, theirs) if one is not None)
         items: dict[str, Item] = {}
         conflicts = False
@@ -191,6 +193,22 @@ class _Merge:
             line = collapsed(code)
             code = line if len(line) <= self.width + 1 and "#" not in code else code
         return Merged(lead.text + code, lead.conflicts or merged.conflicts)
+
+
+def _retitled(base: Mapping[str, Item], side: Mapping[str, Item]) -> dict[str, Item]:
+    """The items of a side, where a section that only got another title keeps the key that it had."""
+    gone = {key: item for key, item in base.items() if key not in side and item.inner and not item.brackets}
+    keys: dict[str, str] = {}
+    for key, item in side.items():
+        for old, was in gone.items():
+            if key not in base and item.inner is was.inner and item.inner and old not in keys.values():
+                mine, before = (
+                    {one.key for region in item.inner(text) for one in region.items} for text in (item.text, was.text)
+                )
+                if mine & before and 2 * len(mine & before) >= max(len(mine), len(before)):
+                    keys[key] = old
+                    break
+    return {keys.get(key, key): item for key, item in side.items()}
 
 
 def _text(item: Item | None) -> str:

@@ -75,7 +75,8 @@ def _names(found: Counter[Entry]) -> Counter[tuple[str, str]]:
 
 def _entries(source: str, path: str) -> Iterator[Entry]:
     if path.endswith(".yml"):
-        yield from (_entry("toctree", item, (item.key, item.value)) for item in toctree.listed(source))
+        # Without the titles of the sections, since one side may change them; a page is in one of the same depth.
+        yield from (_entry("toctree", item, (len(item.key), item.value)) for item in toctree.listed(source))
     elif path.endswith(".md"):
         yield from (_entry("lora_docs", item, ()) for item in lora_docs.listed(source))
         yield from _regions(source, path)
