@@ -6,8 +6,9 @@ import ast
 
 import pytest
 
-from scaffold_model.merge import Merged, merge
+from scaffold_model.merge import merge
 from scaffold_model.merge_driver import Labels
+from scaffold_model.merging.result import Merged
 
 LIB = "src/diffusers"
 ROOT_INIT = """\

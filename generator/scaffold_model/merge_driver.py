@@ -17,7 +17,8 @@ from pathlib import Path
 from .checkout import git
 from .conventions import PYPROJECT
 from .errors import BadInput
-from .merge import DEFAULT_WIDTH, Merged, merge
+from .merge import DEFAULT_WIDTH, merge
+from .merging.result import Merged
 
 DRIVER = "scaffold-model"
 SECTION = f"merge.{DRIVER}"
