@@ -117,6 +117,70 @@ def test_what_is_no_registration_merges_as_text() -> None:
     check_merge(f"{LIB}/__init__.py", ROOT_INIT, ours, theirs, expected)
 
 
+def guarded(*backends: str) -> str:
+    """A lazy init with a block for each backend, in both halves."""
+
+    def block(indent: str, backend: str, imported: str, registered: str) -> str:
+        return "".join(
+            f"{indent}{row}\n"
+            for row in (
+                "try:",
+                f"    if not is_{backend}_available():",
+                "        raise OptionalDependencyNotAvailable()",
+                "except OptionalDependencyNotAvailable:",
+                f"    {imported}",
+                "else:",
+                f"    {registered}",
+            )
+        )
+
+    structure = (
+        block(
+            "",
+            name,
+            f"from .utils import dummy_{name}_objects",
+            f'_import_structure["x"].append("{name.title()}Config")',
+        )
+        for name in backends
+    )
+    types = (
+        block("    ", name, f"from .utils.dummy_{name}_objects import *", f"from .x import {name.title()}Config")
+        for name in backends
+    )
+    return '_import_structure = {"x": []}\n\n' + "\n".join(structure) + "\nif TYPE_CHECKING:\n" + "\n".join(types)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_new_backend_blocks_in_one_place(place: int) -> None:
+    def with_backend(*names: str) -> str:
+        present = ["torch", "onnx"]
+        present[place:place] = names
+        return guarded(*present)
+
+    base, path = guarded("torch", "onnx"), f"{LIB}/__init__.py"
+    result = merged(path, base, with_backend("apple"), with_backend("nova"))
+    assert result == Merged(with_backend("apple", "nova"))
+
+
+def test_a_backend_block_gone_and_one_before_it() -> None:
+    check_merge(
+        f"{LIB}/__init__.py",
+        guarded("torch", "onnx", "flax"),
+        guarded("onnx", "flax"),
+        guarded("nova", "torch", "onnx"),
+        guarded("nova", "onnx"),
+    )
+
+
+def test_both_sides_add_the_first_block_of_a_backend() -> None:
+    base, ours = guarded("torch"), guarded("torch", "sde")
+    theirs = ours.replace("SdeConfig", "OtherSdeConfig")
+    result = merged(f"{LIB}/__init__.py", base, ours, theirs)
+    assert not result.conflicts
+    assert result.text.count("SdeConfig") == 4
+    assert result.text.count("is_sde_available") == 2
+
+
 PIPELINES = """\
 _import_structure = {
     "wan": [],

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from .merging import reader_for
 from .merging.brackets import collapsed, exploded, read_brackets, split_lead
-from .merging.order import ordered
+from .merging.order import ordered, spaces
 from .merging.proof import contradicts
 from .merging.regions import Item, Reader, Region
 from .merging.result import Merged, TextMerge, Unsettled
@@ -123,11 +123,12 @@ class _Merge:
         """Merge the lists of a region."""
         sides = [{item.key: item for item in (one.items if one else ())} for one in (base, ours, theirs)]
         sides = [sides[0], *(_retitled(sides[0], side) for side in sides[1:])]
+        plain = [{k: replace(item, text=item.text.lstrip("\n")) for k, item in side.items()} for side in sides]
         orders = next(one.orders for one in (base, ours, theirs) if one is not None)
         items: dict[str, Item] = {}
         conflicts = False
         for key in {**sides[0], **sides[1], **sides[2]}:
-            item, conflict = self.item(*(side.get(key) for side in sides))
+            item, conflict = self.item(*(side.get(key) for side in plain))
             conflicts = conflicts or conflict
             if item is not None:
                 items[key] = item
@@ -138,7 +139,8 @@ class _Merge:
             keys = ordered(list(sides[0]), list(sides[1]), list(sides[2]), items, names, orders)
         except Unsettled:
             return self.refused(*("".join(item.text for item in side.values()) for side in sides))
-        return Merged("".join(items[key].text for key in keys), conflicts)
+        rows = zip(spaces(keys, sides), keys, strict=True)
+        return Merged("".join("\n" * blank + items[key].text for blank, key in rows), conflicts)
 
     def refused(self, base: str, ours: str, theirs: str) -> Merged:
         """A text merge that is a conflict in any case."""
@@ -182,11 +184,11 @@ class _Merge:
 
 def _retitled(base: Mapping[str, Item], side: Mapping[str, Item]) -> dict[str, Item]:
     """The items of a side, where a section that only got another title keeps the key that it had."""
-    gone = {key: item for key, item in base.items() if key not in side and item.inner and not item.brackets}
+    gone = {key: item for key, item in base.items() if key not in side and item.titled}
     keys: dict[str, str] = {}
     for key, item in side.items():
         for old, was in gone.items():
-            if key not in base and item.inner is was.inner and item.inner and old not in keys.values():
+            if key not in base and item.titled and item.inner and old not in keys.values():
                 mine, before = (
                     {one.key for region in item.inner(text) for one in region.items} for text in (item.text, was.text)
                 )

@@ -29,7 +29,8 @@ def _siblings(source: str, depth: int) -> list[Region]:
         text = "".join(lines[start - 1 : item.last])
         fixed = item.title.lower() in ("overview", "autopipeline") or item.local.endswith("/overview")
         inner = None if item.local else _read_section
-        items.append(Item(item.local or f"section {item.title}", "" if fixed else item.title.lower(), text, inner))
+        key, name = item.local or f"section {item.title}", "" if fixed else item.title.lower()
+        items.append(Item(key, name, text, inner, titled=not item.local))
         start = item.last + 1
     return [Region("items", found[0].first, start - 1, unique(items), (plain_key,))]
 

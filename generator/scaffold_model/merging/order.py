@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 
@@ -92,3 +93,24 @@ def _joined(
         return sum(common_prefix(names[one], names[other]) for one, other in pairwise(row))
 
     return [*second, *first] if likeness(second, first) > likeness(first, second) else [*first, *second]
+
+
+def blank(text: str) -> int:
+    """The number of blank lines that a text starts with."""
+    return len(text) - len(text.lstrip("\n"))
+
+
+def spaces(keys: Sequence[str], sides: Sequence[Mapping[str, Item]]) -> list[int]:
+    """The number of blank lines before each item of a merged list.
+
+    It says nothing of an item that it is the first of a side: only behind another one it has its own blank lines.
+    """
+    first = [next((blank(item.text) for item in side.values()), 0) for side in sides[1:]]
+    known = [{key: blank(item.text) for key, item in [*side.items()][1:]} for side in sides]
+    usual = Counter(count for side in known for count in side.values()).most_common(1)
+    result = [min(first)]
+    for key in keys[1:]:
+        base, *others = (side.get(key) for side in known)
+        changed = [count for count in others if count is not None and count != base]
+        result.append(changed[0] if changed else base if base is not None else usual[0][0] if usual else 0)
+    return result[: len(keys)]

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from textwrap import dedent
 
 from ..code.syntax import last_line, parse
 from .brackets import read_brackets
@@ -57,8 +58,7 @@ def _inside(statement: ast.stmt, place: str, lines: list[str]) -> Iterator[Regio
         yield from _suite(statement.body, f"{place}/if {test}", lines)
         yield from _suite(statement.orelse, f"{place}/if not {test}", lines)
     elif isinstance(statement, ast.Try):
-        tests = [ast.unparse(inner.test) for inner in statement.body if isinstance(inner, ast.If)]
-        yield from _suite(statement.orelse, f"{place}/unless {' '.join(tests)}", lines)
+        yield from _suite(statement.orelse, f"{place}/else", lines)
     elif isinstance(statement, ast.FunctionDef):
         yield from _suite(statement.body, f"{place}/def {statement.name}", lines)
     elif isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -83,6 +83,9 @@ def _piece(statement: ast.stmt, place: str) -> _Piece | None:
         ):
             return _Piece("dummy", target.id, target.id, statement, False)
         return None
+    if isinstance(statement, ast.Try):
+        guard = _guard(statement)
+        return _Piece("guard", guard, "", statement, False) if guard else None
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         return _call(statement, statement.value)
     if isinstance(statement, ast.ClassDef) and not place and _is_dummy(statement):
@@ -90,6 +93,22 @@ def _piece(statement: ast.stmt, place: str) -> _Piece | None:
     if isinstance(statement, ast.FunctionDef) and not place and _is_dummy(statement):
         return _Piece("dummy", statement.name, statement.name, statement, False)
     return None
+
+
+def _guard(statement: ast.Try) -> str:
+    """What tells the ``try`` that asks for backends from others: its test, and the dummies that stand in; else empty."""
+    tests = [ast.unparse(inner.test) for inner in statement.body if isinstance(inner, ast.If)]
+    caught = [handler for handler in statement.handlers if handler.type is not None]
+    if not tests or not all("OptionalDependencyNotAvailable" in ast.unparse(h.type) for h in caught if h.type):
+        return ""
+    dummies = [ast.unparse(inner) for one in caught for inner in one.body if isinstance(inner, ast.ImportFrom)]
+    return " ".join([*tests, *dummies])
+
+
+def _read_guarded(text: str) -> list[Region]:
+    """The regions of one ``try`` that asks for backends."""
+    body = parse(dedent(text)).body
+    return sorted((region for one in body for region in _inside(one, "", lines_of(text))), key=lambda one: one.first)
 
 
 def _call(statement: ast.stmt, call: ast.Call) -> _Piece | None:
@@ -132,9 +151,10 @@ def _run(run: list[_Piece], before: int, place: str, lines: list[str]) -> Region
     for piece in run:
         end = last_line(piece.statement)
         text = "".join(lines[start - 1 : end])
-        items.append(Item(piece.key, piece.name, text, read_brackets if piece.brackets else None, piece.brackets))
+        inner = read_brackets if piece.brackets else _read_guarded if kind == "guard" else None
+        items.append(Item(piece.key, piece.name, text, inner, piece.brackets))
         start = end + 1
-    orders = {"import": MODULES, "structure": KEYS, "dummy": NAMES, "register": ()}[kind]
+    orders = {"import": MODULES, "structure": KEYS, "dummy": NAMES, "register": (), "guard": ()}[kind]
     if kind == "structure" or kind == "import":
         items = [replace(item, name=item.name.strip("'\"")) for item in items]
     return Region(f"{place}/{kind}", first, start - 1, unique(items), orders)

@@ -28,6 +28,7 @@ class Item:
         text: Its lines.
         inner: Reads the regions inside its text, where it has any.
         brackets: Whether it is a statement (or a pair) that lists names in brackets.
+        titled: Whether its key is a title, so that it stays itself under another one.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Item:
     text: str
     inner: Reader | None = None
     brackets: bool = False
+    titled: bool = False
 
 
 @dataclass(frozen=True)
