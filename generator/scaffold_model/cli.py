@@ -413,10 +413,6 @@ def practice(directory: Path, release: str | None, as_json: bool) -> None:
 @_json_option
 def check(name: str | None, checkout: Path | None, as_json: bool, **options: Any) -> int:
     """Find what the repository's CI does not see: in the whole checkout, or for the model NAME."""
-    import gc
-
-    # Trees and texts live until the end of this short process; looking for garbage among them takes a tenth of it.
-    gc.disable()
     from .check import Request
     from .check import check as run_check
     from .checkout import apply, find_checkout
@@ -439,6 +435,43 @@ def check(name: str | None, checkout: Path | None, as_json: bool, **options: Any
             sys.stdout.write(checked.plan.diff())
         print_check(checked, fixed=options["fix"] and not options["dry_run"])
     return DONE if all(finding.severity == "hint" for finding in checked.findings) else FOUND
+
+
+@cli.command("merge-driver")
+@click.argument("arguments", nargs=-1, metavar="[%O %A %B %P]")
+@click.option("--install", "change", flag_value="install", help="Set the driver up in the checkout's repository.")
+@click.option("--uninstall", "change", flag_value="uninstall", help="Take it out again.")
+@_checkout_option
+@_dry_run_option
+@_json_option
+@click.pass_context
+def merge_driver(
+    ctx: click.Context,
+    arguments: tuple[str, ...],
+    change: str | None,
+    checkout: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Let git merge the registries by structure, so that parallel pull requests do not collide in them."""
+    from .merge_driver import drive, install, uninstall
+
+    if change is None:
+        if not arguments:
+            raise BadInput("say --install or --uninstall")
+        ctx.exit(FOUND if drive(arguments) else DONE)
+    if arguments:
+        raise BadInput(f"--{change} takes no files")
+    from .checkout import find_checkout
+    from .report import print_json
+
+    changes = (install if change == "install" else uninstall)(find_checkout(checkout or Path.cwd()), dry_run=dry_run)
+    if as_json:
+        status = "unchanged" if not changes else "planned" if dry_run else "applied"
+        print_json({"status": status, "changes": changes})
+        return
+    done = {"install": "installed", "uninstall": "uninstalled"}[change]
+    click.echo(f"{'would change' if dry_run else done}: {', '.join(changes)}" if changes else f"already {done}")
 
 
 def _progress(line: str) -> None:
