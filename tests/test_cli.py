@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,8 @@ def typed(arguments: list[str], cwd: Path, keys: list[str]) -> tuple[int, str]:
         shown += data.decode(errors="replace")
         if shown[answered:].rstrip("\n").endswith(": ") and keys:
             answered = len(shown)
+            # A person types after the prompt; a signal in the instant before the terminal is read would wait for a line.
+            time.sleep(0.5)
             os.write(terminal, keys.pop(0).encode())
     else:
         os.kill(pid, signal.SIGKILL)

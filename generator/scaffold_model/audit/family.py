@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..discovery import LORA
 from ..errors import BadInput
 from ..plan import Export, Finding
 from ..registries.base import ROOT
+from ..scanning import LORA
 from ..spec import ModelSpec
 from .view import DOCS, View
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..conventions import Conventions, detect
-from ..discovery import Discovery, Scanner, discover
+from ..discovery import Discovery, discover
 from ..plan import Export
 from ..registries import REGISTRIES, Registry, init_reading
 from ..registries.base import ROOT
+from ..scanning import Scanner
 from ..snapshot import Snapshot
 
 AREAS = ("models", "schedulers", "pipelines", "modular_pipelines", "loaders")
