@@ -411,3 +411,14 @@ def test_a_pipeline_added_to_an_existing_package(checkout: Path) -> None:
         ("0", f"{SRC}/utils/dummy_torch_and_transformers_objects.py"),
     ]
     assert not register(Snapshot(checkout))
+
+
+def test_a_title_that_is_a_sentence_is_a_notice() -> None:
+    files = {**tree(), "docs/source/en/api/pipelines/foo.md": "# Foo Pipelines for Many Kinds of Things\n"}
+    files["docs/source/en/api/pipelines/bar.md"] = "# Bar\n"
+    files["docs/source/en/_toctree.yml"] += (
+        "- sections:\n  - local: api/pipelines/bar\n    title: Bar\n  title: Pipelines\n"
+    )
+    notices = register(Snapshot(None, files)).notices
+    assert len(notices) == 1
+    assert 'api/pipelines/foo is titled "Foo Pipelines for Many Kinds of Things"' in notices[0]

@@ -40,6 +40,8 @@ BASELINE = (
     f"{ROOT}/loaders/__init__.py",
     toctree.PATH,
 )
+# Of the titles in the table of contents, nearly all have fewer words.
+LONG_TITLE = 4
 _MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 
 
@@ -83,6 +85,7 @@ def register(
     chosen = [registry for registry in OPTIONAL if registry.NAME in also]
     entries += [item for registry in chosen for item in _insert(normal, conventions, registry, subjects)]
     notices = [] if only is not None else _wanting(normal.snapshot, conventions, _new_subjects(found, None), also)
+    notices += [] if only is not None else _long_titles(found)
     _prove(normal, entries)
     builder = PlanBuilder()
     for path, text in normal.edited.items():
@@ -219,6 +222,13 @@ def _wanting(
             command = f"scaffold-model register --also {registry.NAME}"
             notices.append(f"{missing[0].path}: {names} may be listed there too; `{command}` adds that")
     return notices
+
+
+def _long_titles(found: Discovery) -> Iterator[str]:
+    """Notices for pages whose heading is a sentence: the table of contents has a shorter title, which nobody can guess."""
+    for page in found.pages:
+        if len(page.title.split()) > LONG_TITLE:
+            yield f'{toctree.PATH}: {page.local} is titled "{page.title}", as the page is; shorten it there if you like'
 
 
 def _unmapped(snapshot: Snapshot, found: Discovery, only: Collection[str] | None) -> Iterator[str]:
