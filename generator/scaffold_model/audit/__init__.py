@@ -17,7 +17,7 @@ from . import copies, coverage, docs, dummies, inits, mappings, shipping
 from .copies import Ruff
 from .problem import Problem
 from .shipping import Branch
-from .view import View
+from .view import ROOT_INIT, View
 
 _RANK = {"error": 0, "warning": 1, "hint": 2}
 
@@ -53,7 +53,7 @@ def audit_view(
     paths: Sequence[str] | None = None,
 ) -> list[Problem]:
     """As :func:`audit`, of a view that exists; ``paths`` limits the scan for stubs and marks."""
-    stale = {spot.name for init, _, spot in inits.stale_spots(view) if init.path == inits.ROOT_INIT}
+    stale = {spot.name for init, _, spot in inits.stale_spots(view) if init.path == ROOT_INIT}
     found = [
         *inits.check(view),
         *dummies.check(view, stale),

@@ -8,10 +8,9 @@ from typing import Literal
 
 from ..registries import dummy_objects, init_reading, paths
 from ..registries.base import Entry, Listed
-from .inits import ROOT_INIT
 from .order import misplaced
 from .problem import Problem, Repair, problem
-from .view import DUMMIES, HALVES, View
+from .view import DUMMIES, HALVES, ROOT_INIT, View
 
 NAME = dummy_objects.NAME
 

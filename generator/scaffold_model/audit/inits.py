@@ -6,24 +6,17 @@ packages of ``models/`` what ``models/__init__`` names.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator
 
-from ..code.ordering import import_module_key, import_name_key, object_key, plain_key
 from ..registries import init_reading, paths
 from ..registries.base import ROOT, Entry, area
-from .order import misplaced
+from .groups import GROUPED, group_problems
 from .problem import Problem, Repair, problem, shown
-from .view import HALVES, REGISTRY_BY_NAME, Init, Spot, View, read_init
+from .sorting import order_problems
+from .view import HALVES, REGISTRY_BY_NAME, ROOT_INIT, Init, Spot, View, read_init
 
-ROOT_INIT = f"{ROOT}/__init__.py"
 MODELS = f"{ROOT}/models"
-# The lists that nobody keeps sorted; everything else in an init is.
-_UNSORTED_NAMES = ("pipelines_structure", "modular_structure", "loaders_structure")
-_UNSORTED_MODULES = (*_UNSORTED_NAMES, "root_structure", "root_types", "loaders_types")
-_GROUPED = ("models", "schedulers", "pipelines", "modular_pipelines")
 
 
 def check(view: View) -> Iterator[Problem]:
@@ -52,11 +45,11 @@ def check(view: View) -> Iterator[Problem]:
             yield from _duplicates(
                 init, half, gone=frozenset((s.name, s.line) for i, h, s in stale if i is init and h == half)
             )
-            yield from _order(view, init, half)
+            yield from order_problems(view, init, half)
     for path in _plain_packages(view):
         if path not in view.broken:
             yield from _plain_problems(view, path)
-    yield from _groups(view)
+    yield from group_problems(view)
 
 
 # What must be listed ---------------------------------------------------------------------------------------------
@@ -73,7 +66,7 @@ def wanted(view: View, gone: set[tuple[str, str, str]]) -> dict[str, set[str]]:
     for export in view.exports.values():
         if area(export) in paths.EXPORTED:
             names[ROOT_INIT].add(export.name)
-        if area(export) in (*_GROUPED, "loaders") and export.path.count("/") > 2:
+        if area(export) in (*GROUPED, "loaders") and export.path.count("/") > 2:
             names[f"{ROOT}/{area(export)}/__init__.py"].add(export.name)
     for component in view.found.components:
         names[f"{component.path.rsplit('/', 1)[0]}/__init__.py"].add(component.name)
@@ -95,7 +88,7 @@ def _below(view: View, init: Init, half: str, spot: Spot) -> str | None:
     """The init module that a spot relies on: that of the area, of the package, of the folder of models."""
     if init.path == ROOT_INIT:
         below = f"{ROOT}/{spot.module}/__init__.py"
-        return below if below in view.inits and spot.module in _GROUPED else None
+        return below if below in view.inits and spot.module in GROUPED else None
     if init.folder == MODELS:
         folder = f"{MODELS}/{spot.module.split('.')[0]}/__init__.py"
         return folder if init_reading.is_plain(view.snapshot.read(folder)) else None
@@ -225,7 +218,7 @@ def _plain_problems(view: View, path: str) -> Iterator[Problem]:
                 Repair("remove", "models_package", entry),
             )
     yield from _duplicates(init, "types", "models_package")
-    yield from _order(view, init, "types", "models_package")
+    yield from order_problems(view, init, "types", "models_package")
 
 
 # What is listed in vain ------------------------------------------------------------------------------------------
@@ -315,172 +308,3 @@ def _duplicates(
         yield problem(
             registry, spot.name, init.path, spot.line, f"{spot.name} is a duplicate: {where}", "warning", repair
         )
-
-
-# Groups ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Vote:
-    registry: str
-    path: str
-    spot: Spot
-
-
-def _groups(view: View) -> Iterator[Problem]:
-    """Names whose backend group differs between the places that list them."""
-    root = view.inits.get(ROOT_INIT)
-    if root is None:
-        return
-    areas = {spot.name: spot.module for half in HALVES for spot in root.spots[half] if spot.module in _GROUPED}
-    for name, folder in sorted(areas.items()):
-        if not view.concerns(name):
-            continue
-        votes = [*_votes(root, name)]
-        init = view.inits.get(f"{ROOT}/{folder}/__init__.py")
-        rule = _rule(view, name, folder)
-        if folder == "pipelines" and init is not None:
-            votes.extend(_votes(init, name))
-        elif init is not None:
-            # Modular pipelines need transformers at the root, and only torch in their own init.
-            inner = ("torch",) if folder == "modular_pipelines" else rule
-            yield from _odd_ones(view, name, [*_votes(init, name)], inner)
-        yield from _odd_ones(view, name, votes, rule)
-    for init in view.inits.values():
-        if init.registry("types") == "package_types":
-            for name in sorted(init.names("structure").keys() & init.names("types").keys()):
-                guarded = [vote for vote in _votes(init, name) if vote.spot.backends]
-                yield from _odd_ones(view, name, guarded, None)
-
-
-def _rule(view: View, name: str, folder: str) -> tuple[str, ...]:
-    """The group that nearly all classes of a folder are in."""
-    if folder in ("pipelines", "modular_pipelines"):
-        return ("torch", "transformers")
-    path = view.path_of(name)
-    extra = next((each for each in ("torchsde", "scipy") if path and f"import {each}" in view.text(path)), None)
-    return ("torch", extra) if extra == "torchsde" else (extra, "torch") if extra else ("torch",)
-
-
-def _votes(init: Init, name: str) -> Iterator[_Vote]:
-    """One vote per half that lists the name once; a duplicate is reported as such."""
-    for half in HALVES:
-        spots = [spot for spot in init.by_name.get(name, ()) if spot in init.half_of[half]]
-        if len(spots) == 1:
-            yield _Vote(init.registry(half), init.path, spots[0])
-
-
-def _odd_ones(view: View, name: str, votes: list[_Vote], rule: tuple[str, ...] | None) -> Iterator[Problem]:
-    counted = Counter(vote.spot.backends for vote in votes)
-    if len(counted) < 2:
-        return
-    (best, most), *others = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0] != rule))
-    # Between one and one the rule decides; two against two have had their reasons.
-    tied = any(count == most for _, count in others) and (best != rule or most > 1)
-    if tied:
-        # Nothing tells which is wrong: one finding for the disagreement, and people decide.
-        first = next(vote for vote in votes if vote.spot.backends != best)
-        second = next(vote for vote in votes if vote.spot.backends == best)
-        message = (
-            f"{name} is listed under {shown(first.spot.backends)}, "
-            f"but under {shown(best)} in line {second.spot.line} of {second.path}"
-        )
-        yield problem(first.registry, name, first.path, first.spot.line, message, "warning")
-        return
-    for vote in votes:
-        if vote.spot.backends != best:
-            width = view.conventions.line_length
-            old, new = (
-                Entry(vote.registry, vote.path, name, vote.spot.module, backends=group, width=width)
-                for group in (vote.spot.backends, best)
-            )
-            message = f"{name} is listed under {shown(vote.spot.backends)}, but elsewhere under {shown(best)}"
-            half = "types" if vote.registry.endswith("_types") else "structure"
-            known = any(spot.backends == best for spot in view.inits[vote.path].spots[half])
-            repair = Repair("move", vote.registry, new, old) if known else None
-            yield problem(vote.registry, name, vote.path, vote.spot.line, message, "warning", repair)
-
-
-# Order -----------------------------------------------------------------------------------------------------------
-
-
-def _order(view: View, init: Init, half: str, registry: str | None = None) -> Iterator[Problem]:
-    registry = registry or init.registry(half)
-    spots = init.spots[half]
-    if "/deprecated/" in init.path:
-        # A museum: nothing is added there, and nobody dusts it.
-        return
-    if registry not in _UNSORTED_NAMES:
-        for group in _by_statement(spots):
-            if not any(view.concerns(spot.name) for spot in group):
-                continue
-            unique = list({spot.name: spot for spot in group}.values())
-            for index in _misplaced([spot.name for spot in unique], *_name_keys(registry, half)):
-                yield _out_of_order(view, init, registry, unique[index])
-    if registry not in _UNSORTED_MODULES:
-        for run in _runs(init, half):
-            if not any(view.concerns(spot.name) for spot in run):
-                continue
-            for index in _misplaced([spot.module for spot in run], *_module_keys(registry, half)):
-                yield _out_of_order(view, init, registry, run[index], module=True)
-
-
-_Key = Callable[[str], Any]
-
-
-def _name_keys(registry: str, half: str) -> tuple[_Key, ...]:
-    # No tool sorts the structure of a package, and people write LTX2 before LTX25 as often as after it.
-    if registry == "package_structure":
-        return object_key, import_name_key
-    return (object_key,) if half == "structure" else (import_name_key,)
-
-
-def _module_keys(registry: str, half: str) -> tuple[_Key, ...]:
-    if registry == "package_structure":
-        return plain_key, import_module_key
-    return (plain_key,) if half == "structure" else (import_module_key,)
-
-
-def _misplaced(names: list[str], *keys: _Key) -> list[int]:
-    """The indices that are out of order whichever of the keys one sorts by; none if one of them is content."""
-    found = [misplaced([key(name) for name in names]) for key in keys]
-    return [] if any(not each for each in found) else found[0]
-
-
-def _by_statement(spots: tuple[Spot, ...]) -> list[list[Spot]]:
-    groups: dict[tuple[int, str], list[Spot]] = defaultdict(list)
-    for spot in spots:
-        groups[(spot.statement, spot.module)].append(spot)
-    return list(groups.values())
-
-
-def _runs(init: Init, half: str) -> list[list[Spot]]:
-    """The first spot of each module, in runs: a run ends where something else than a registration stands between."""
-    firsts: dict[tuple[int, str, int], Spot] = {}
-    for spot in init.spots[half]:
-        firsts.setdefault((spot.suite, spot.module, spot.statement), spot)
-    runs: list[list[Spot]] = []
-    ordered = sorted(firsts.values(), key=lambda spot: (spot.suite, spot.statement, spot.line))
-    for spot in ordered:
-        before = runs[-1][-1] if runs else None
-        if before is None or before.suite != spot.suite or (half == "types" and before.place + 1 != spot.place):
-            runs.append([])
-        runs[-1].append(spot)
-    return runs
-
-
-def _out_of_order(view: View, init: Init, registry: str, spot: Spot, *, module: bool = False) -> Problem:
-    what = f"the module of {spot.name}, {spot.module}," if module else spot.name
-    repair = None
-    count = sum(each.name == spot.name for each in init.spots["types" if registry.endswith("types") else "structure"])
-    if not module and registry in REGISTRY_BY_NAME and count == 1:
-        entry = Entry(
-            registry,
-            init.path,
-            spot.name,
-            spot.module,
-            backends=spot.backends,
-            width=view.conventions.line_length,
-        )
-        repair = Repair("move", registry, entry, entry)
-    return problem(registry, spot.name, init.path, spot.line, f"{what} stands out of order", "warning", repair)

@@ -24,6 +24,7 @@ _PREFIX = {
     f"{ROOT}/modular_pipelines/__init__.py": "modular",
     f"{ROOT}/loaders/__init__.py": "loaders",
 }
+ROOT_INIT = f"{ROOT}/__init__.py"
 HALVES = ("structure", "types")
 DUMMIES = f"{ROOT}/utils"
 DOCS = "docs/source/en"
