@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from .code.syntax import parse
@@ -14,10 +13,12 @@ from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, 
 from .registries.base import ROOT, Page
 from .scanning import Scanner
 from .snapshot import Snapshot
+from .sound import check_markers, check_text
 from .stale import find_stale
 from .stale import notices as stale_notices
 
 PACKAGE_REGISTRIES = ("package_structure", "package_types")
+DUMMIES = (f"{ROOT}/utils/dummy_pt_objects.py", f"{ROOT}/utils/dummy_torch_and_transformers_objects.py")
 # Read by every run, so that a broken one is refused even where nothing has to be added to it.
 CORE = (
     f"{ROOT}/__init__.py",
@@ -28,8 +29,7 @@ CORE = (
     f"{ROOT}/modular_pipelines/__init__.py",
     f"{ROOT}/modular_pipelines/modular_pipeline.py",
     f"{ROOT}/loaders/__init__.py",
-    f"{ROOT}/utils/dummy_pt_objects.py",
-    f"{ROOT}/utils/dummy_torch_and_transformers_objects.py",
+    *DUMMIES,
     toctree.PATH,
 )
 # What says which names are registered: texts of an earlier revision tell what is new since then.
@@ -42,7 +42,6 @@ BASELINE = (
 )
 # Of the titles in the table of contents, nearly all have fewer words.
 LONG_TITLE = 4
-_MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 
 
 def register(
@@ -112,21 +111,11 @@ def check_registries(snapshot: Snapshot) -> None:
         text = snapshot.read(path)
         if text is None:
             continue
-        marker = _MARKER.search(text)
-        if marker:
-            line = text.count("\n", 0, marker.start()) + 1
-            raise BrokenFile(f"merge-conflict markers in line {line}", path=path, hint="settle the merge first")
-        if path.endswith("__init__.py") or path.endswith("modular_pipeline.py"):
-            _parsed(path, text.replace("\r\n", "\n"))
-
-
-def _parsed(path: str, text: str) -> None:
-    try:
-        parse(text)
-    except SyntaxError as error:
-        raise BrokenFile(
-            f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
-        ) from None
+        if path in DUMMIES:
+            # Long, and parsed anyway as soon as something is to be added to them.
+            check_markers(path, text)
+        else:
+            check_text(path, text)
 
 
 class _Normalised:
@@ -279,7 +268,7 @@ def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
                 parse(dummy_objects.irregular(text) if generated else text)
             except SyntaxError as error:
                 # A file that only a line scan has read may have been broken before; then the user is told.
-                _parsed(path, (normal.original.read(path) or "").replace("\r\n", "\n"))
+                check_text(path, normal.original.read(path) or "")
                 raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
         count = sum(entry.is_listed_as(item) for item in registry.listed(normal.edited[entry.path]))

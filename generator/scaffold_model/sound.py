@@ -11,8 +11,8 @@ from .snapshot import Snapshot
 _MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 
 
-def check_text(path: str, text: str) -> None:
-    """Refuse a text that is in the middle of a merge, or that is not valid Python or YAML.
+def check_markers(path: str, text: str) -> None:
+    """Refuse a text that is in the middle of a merge.
 
     Raises:
         BrokenFile: Says which line.
@@ -21,6 +21,15 @@ def check_text(path: str, text: str) -> None:
     if marker:
         line = text.count("\n", 0, marker.start()) + 1
         raise BrokenFile(f"merge-conflict markers in line {line}", path=path, hint="settle the merge first")
+
+
+def check_text(path: str, text: str) -> None:
+    """Refuse a text that is in the middle of a merge, or that is not valid Python or YAML.
+
+    Raises:
+        BrokenFile: Says which line.
+    """
+    check_markers(path, text)
     if path.endswith(".py"):
         try:
             parse(text.replace("\r\n", "\n"))
