@@ -124,10 +124,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _skipped_for_checkout.append(report.nodeid)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly, in one line, how much was not proven."""
-    if _skipped_for_checkout:
-        terminalreporter.write_line(
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say loudly, in one line and as the last one, how much was not proven."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if _skipped_for_checkout and reporter is not None and not hasattr(config, "workerinput"):
+        reporter.write_line(
             f"{len(_skipped_for_checkout)} tests were skipped for want of a clone of diffusers: "
             f"set DIFFUSERS_CHECKOUT, or clone {UPSTREAM} to ~/.cache/scaffold-model/diffusers",
             red=True,
