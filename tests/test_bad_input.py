@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,6 @@ class Case:
     message: tuple[str, ...]
     spoil: Callable[[Path], None] | None = None
     place: str = "checkout"
-    flags: tuple[str, ...] = field(default=())
 
 
 def replace(path: str, old: str, new: str) -> Callable[[Path], None]:
@@ -181,7 +180,7 @@ def test_the_command_refuses(case: Case, pristine: Path, tmp_path: Path) -> None
     for question, answer in case.answers.items():
         flag = "--" + question.replace("_", "-")
         arguments += [flag] if answer == "yes" else [flag, answer]
-    done = run_command(*arguments, *case.flags, cwd=root)
+    done = run_command(*arguments, cwd=root)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -16,7 +16,6 @@ from scaffold_model.checkout import (
     exclude_state,
     find_checkout,
     head,
-    include_state,
     remove_created,
 )
 from scaffold_model.errors import BrokenFile, NotACheckout
@@ -157,8 +156,6 @@ def test_head_and_exclude(root: Path) -> None:
     assert not exclude_state(root)
     exclude = root / ".git" / "info" / "exclude"
     assert exclude.read_text().endswith("\n/.scaffold/\n")
-    include_state(root)
-    assert "/.scaffold/" not in exclude.read_text()
 
 
 def test_places_that_are_no_checkout(root: Path) -> None:

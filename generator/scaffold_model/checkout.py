@@ -122,13 +122,6 @@ def exclude_state(checkout: Path) -> bool:
     return True
 
 
-def include_state(checkout: Path) -> None:
-    """Take the exclude line out again, for a run that is rolled back."""
-    path = _exclude_file(checkout)
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if line.strip() != EXCLUDE_LINE))
-
-
 def _exclude_file(checkout: Path) -> Path:
     return checkout / git(checkout, "rev-parse", "--git-path", "info/exclude")
 
@@ -199,9 +192,7 @@ def apply(checkout: Path, plan: Plan, prove: Callable[[Snapshot], None] | None =
         staged: list[tuple[str, Path]] = []
         for new in plan.new_files:
             _make_folders((checkout / new.path).parent, undo)
-            staged.append(
-                (_stage(checkout / new.path, new.text, 0o755 if new.executable else 0o644, undo), checkout / new.path)
-            )
+            staged.append((_stage(checkout / new.path, new.text, 0o644, undo), checkout / new.path))
         for edit in plan.edits:
             target = checkout / edit.path
             mode = stat.S_IMODE(target.stat().st_mode)

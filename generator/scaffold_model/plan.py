@@ -56,7 +56,6 @@ class NewFile:
 
     path: str
     text: str
-    executable: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,7 @@ class Plan:
         """The whole plan as one unified diff, new files included, in the order in which it would be applied."""
         parts: list[str] = []
         for new in self.new_files:
-            mode = "100755" if new.executable else "100644"
-            parts.append(f"diff --git a/{new.path} b/{new.path}\nnew file mode {mode}\n")
+            parts.append(f"diff --git a/{new.path} b/{new.path}\nnew file mode 100644\n")
             parts.extend(_diff_lines("", new.text, "/dev/null", f"b/{new.path}"))
         for edit in self.edits:
             parts.append(f"diff --git a/{edit.path} b/{edit.path}\n")
