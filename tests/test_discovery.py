@@ -157,9 +157,99 @@ def test_a_component_that_its_own_test_takes_from_its_module_is_for_its_package_
 
 
 def test_a_component_that_nobody_takes_from_its_module_is_exported() -> None:
-    result = discover(Snapshot(None, FOO))
+    tests = {"tests/pipelines/foo/test_foo.py": "from diffusers import FooPipeline\n"}
+    result = discover(Snapshot(None, {**FOO, **tests}))
     assert names(result) == ["FooHead", "FooPipeline"]
     assert len(result.notices) == 1
+
+
+def test_without_tests_nothing_is_known_about_a_component() -> None:
+    result = discover(Snapshot(None, FOO))
+    assert names(result) == ["FooPipeline"]
+    assert "head.py: FooHead is a ModelMixin inside pipelines/" in result.notices[0]
+
+
+def test_models_in_the_module_of_models_of_a_new_package_are_exported() -> None:
+    lists = (
+        '_import_structure = {}\n_import_structure["modeling_foo"] = ["FooEncoder"]\n'
+        '_import_structure["pipeline_foo"] = ["FooPipeline"]\n'
+        "if TYPE_CHECKING or DIFFUSERS_SLOW_IMPORT:\n"
+        "    from .modeling_foo import FooEncoder\n    from .pipeline_foo import FooPipeline\n"
+    )
+    files = {
+        **FOO,
+        f"{SRC}/pipelines/foo/__init__.py": lists,
+        f"{SRC}/pipelines/foo/modeling_foo.py": "class FooEncoder(ModelMixin):\n    pass\n",
+    }
+    assert names(discover(Snapshot(None, files))) == ["FooEncoder", "FooPipeline"]
+    root = {f"{SRC}/__init__.py": '_import_structure = {}\n_import_structure["pipelines"] = ["FooPipeline"]\n'}
+    assert names(discover(Snapshot(None, {**files, **root}))) == ["FooPipeline"], "the package is old: on purpose"
+    files[f"{SRC}/pipelines/foo/__init__.py"] = lists.replace("    from .modeling_foo import FooEncoder\n", "")
+    assert names(discover(Snapshot(None, files))) == ["FooPipeline"]
+
+
+def test_a_new_output_beside_old_ones_is_a_notice() -> None:
+    root = {f"{SRC}/__init__.py": '_import_structure = {}\n_import_structure["pipelines"] = ["OldPipeline"]\n'}
+    files = {
+        **FOO,
+        **root,
+        f"{SRC}/pipelines/foo/pipeline_old.py": "class OldPipeline(DiffusionPipeline):\n    pass\n",
+    }
+    files[f"{SRC}/pipelines/foo/pipeline_foo.py"] += "\n    # Gives a FooPipelineOutput.\n"
+    result = discover(Snapshot(None, files))
+    assert any("FooPipelineOutput is an output class" in notice for notice in result.notices)
+
+
+def test_a_class_that_the_user_has_to_make_is_a_notice() -> None:
+    files = dict(FOO)
+    files[f"{SRC}/pipelines/foo/pipeline_foo.py"] += (
+        "\n    def __call__(\n        self,\n        action: FooCondition | None = None,\n    ):\n        pass\n"
+        "\n\nclass FooCondition:\n    pass\n"
+    )
+    result = discover(Snapshot(None, files))
+    assert "FooCondition" not in names(result)
+    assert any("FooCondition is public in its package" in notice for notice in result.notices)
+
+
+def test_the_output_of_a_new_scheduler_is_a_notice() -> None:
+    result = found(
+        schedulers__scheduling_foo=(
+            "class FooSchedulerOutput(BaseOutput):\n    pass\n\n\nclass FooScheduler(SchedulerMixin):\n    pass\n"
+        )
+    )
+    assert names(result) == ["FooScheduler"]
+    assert result.notices == (
+        f"{SRC}/schedulers/scheduling_foo.py: FooSchedulerOutput is an output class, seldom exported at the root; "
+        "take it from `diffusers` in a test or docs page to have it registered",
+    )
+
+
+def test_the_first_pipeline_of_a_package_needs_what_the_package_asks_for() -> None:
+    package = (
+        "_import_structure = {}\ntry:\n    if not is_torch_available():\n        raise OptionalDependencyNotAvailable()\n"
+        "except OptionalDependencyNotAvailable:\n    pass\nelse:\n"
+        '    _import_structure["pipeline_foo"] = ["FooPipeline"]\n'
+    )
+    files = {**FOO, f"{SRC}/pipelines/foo/__init__.py": package}
+    groups = {export.name: export.backends for export in discover(Snapshot(None, files)).exports}
+    assert groups["FooPipeline"] == TORCH
+    files[f"{SRC}/pipelines/foo/__init__.py"] = package.replace("not is_torch_available()", "DIFFUSERS_SLOW_IMPORT")
+    groups = {export.name: export.backends for export in discover(Snapshot(None, files)).exports}
+    assert groups["FooPipeline"] == BOTH
+
+
+def test_a_class_like_two_others_of_its_module_that_the_root_exports_is_exported() -> None:
+    auto = "".join(f"class AutoPipelineFor{task}(ConfigMixin):\n    pass\n\n\n" for task in ("Text", "Image", "Audio"))
+    root = '_import_structure = {}\n_import_structure["pipelines"] = ["AutoPipelineForText", "AutoPipelineForImage"]\n'
+    files = {
+        f"{SRC}/__init__.py": root,
+        f"{SRC}/models/modeling_utils.py": "class ModelMixin:\n    pass\n",
+        f"{SRC}/pipelines/auto_pipeline.py": auto + "class AutoHelper(ConfigMixin):\n    pass\n",
+    }
+    exports = discover(Snapshot(None, files)).exports
+    assert [(export.name, export.kind) for export in exports] == [("AutoPipelineForAudio", "pipeline")]
+    files[f"{SRC}/__init__.py"] = root.replace(', "AutoPipelineForImage"', "")
+    assert names(discover(Snapshot(None, files))) == []
 
 
 def test_an_output_that_its_package_lists_and_docstrings_link_to_at_the_root_is_exported() -> None:

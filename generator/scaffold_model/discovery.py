@@ -19,6 +19,10 @@ from .scanning import LORA, RULES, TORCH, TORCH_AND_TRANSFORMERS, ClassSite, Sca
 from .snapshot import Snapshot
 from .undecided import Undecided
 
+# So many classes of a kind in a module show that all of the kind are exported.
+FAMILY = 2
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+")
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -46,6 +50,7 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     scanner = scanner or Scanner(snapshot)
     exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_hooks(scanner), *_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
+    exports.extend(_kin(scanner, {export.name for export in exports}))
     components = sorted(_components(scanner))
     new = [export for export in exports if export.name not in scanner.root]
     fresh = {export.path for export in [*new, *components]}
@@ -100,14 +105,32 @@ def _group(scanner: Scanner, site: ClassSite, kind: Kind, default: tuple[str, ..
 def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) -> tuple[str, ...]:
     """The group of the other pipelines of the package, if all of them ask for something else than the default.
 
-    A statement for the package in an earlier group would be undone, or fail, when the later group assigns the key.
+    A statement for the package in an earlier group would be undone, or fail, when the later group assigns the key. The
+    first pipeline of a package has no others; there the guard around it in the package's own init says it.
     """
     package = site.path.split("/")[3]
     keys = init_reading.keys(scanner.snapshot.read(f"{ROOT}/pipelines/__init__.py") or "", "structure")
     guards = [key.suite.guard for key in keys if key.module == package and key.objects and key.suite.guard]
-    if not guards or any(set(guard) == set(default) for guard in guards):
+    if not guards:
+        return _own_guard(scanner, site) or default
+    if any(set(guard) == set(default) for guard in guards):
         return default
     return guards[-1]
+
+
+def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
+    """The backends that the package's own init asks for before it lists the class; a version of one is none."""
+    folder = package_of(site.path)
+    source = scanner.snapshot.read(f"{folder}/__init__.py") if folder else None
+    try:
+        keys = init_reading.keys(source or "", "structure")
+    except SyntaxError:
+        # The registry of the package refuses it, with the line.
+        return ()
+    for key in keys:
+        if any(name == site.name for name, _ in key.objects):
+            return tuple(backend for backend in key.suite.guard if not backend.endswith("_version"))
+    return ()
 
 
 def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
@@ -144,6 +167,33 @@ def _guiders(scanner: Scanner) -> Iterator[Export]:
                 yield Export(name, f"{ROOT}/guiders/{module}.py", "model", TORCH)
 
 
+def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:
+    """Classes with the bases and the name of at least two others in their module, all of which the root exports.
+
+    So come a further ``AutoPipelineFor*`` and a further ``*ParallelConfig``.
+    """
+    modules: dict[str, list[ClassSite]] = {}
+    for sites in scanner.sites.values():
+        for site in sites:
+            modules.setdefault(site.path, []).append(site)
+    for path, sites in modules.items():
+        if sum(site.name in scanner.root for site in sites) < FAMILY:
+            continue
+        for site in sites:
+            if site.name in scanner.root or site.name in known or site.name.startswith("_"):
+                continue
+            kin = [other for other in sites if other is not site and other.bases == site.bases and _akin(other, site)]
+            if len(kin) >= FAMILY and all(other.name in scanner.root for other in kin):
+                kind: Kind = "pipeline" if path.startswith(f"{ROOT}/pipelines/") else "model"
+                yield Export(site.name, path, kind, scanner.root[kin[-1].name])
+
+
+def _akin(one: ClassSite, other: ClassSite) -> bool:
+    """``ContextParallelConfig`` and ``TensorParallelConfig``; ``AutoPipelineForA`` and ``AutoPipelineForB``."""
+    first, second = _CAMEL.findall(one.name), _CAMEL.findall(other.name)
+    return bool(first[:3] == second[:3] or (len(second) > 2 and first[-2:] == second[-2:]))
+
+
 def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
     for sites in scanner.sites.values():
         for site in sites:
@@ -156,8 +206,7 @@ def _blocks(scanner: Scanner, pipelines: Iterable[Export]) -> Iterator[Export]:
     packages: dict[str, set[str]] = {}
     for pipeline in pipelines:
         named = packages.setdefault(package_of(pipeline.path), set())
-        if pipeline.name not in scanner.root or pipeline.name.removesuffix("ModularPipeline") == pipeline.name:
-            named.add(blocks.default_blocks(pipeline, scanner.snapshot) or "")
+        named.add(blocks.default_blocks(pipeline, scanner.snapshot) or "")
     for sites in scanner.sites.values():
         for site in sites:
             package = package_of(site.path)

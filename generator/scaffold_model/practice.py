@@ -148,14 +148,14 @@ def practice(
         raise BadInput(f"{version!r} is no version of diffusers", hint="give one such as 0.40.0")
     if shutil.which("git") is None:
         raise BadInput("git was not found", hint="install git and run again")
-    wheel, notices = _wheel(wheel_cache() if cache is None else cache, version, progress)
+    wheel, notices = wheel_of(wheel_cache() if cache is None else cache, version, progress)
     progress(f"unpacking diffusers {_version(wheel)} into {directory}")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         # Made beside the target and moved there when it is whole, so that a run that is stopped leaves nothing half.
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as temporary:
             made = Path(temporary, "checkout")
-            date = _lay_out(wheel, made)
+            date = lay_out(wheel, made)
             commit = _commit(made, f"diffusers {_version(wheel)}, as released", date)
             if directory.exists():
                 directory.rmdir()
@@ -170,7 +170,7 @@ def wheel_cache() -> Path:
     return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"), "scaffold-model", "wheels")
 
 
-def _wheel(cache: Path, version: str | None, progress: Progress) -> tuple[Path, tuple[str, ...]]:
+def wheel_of(cache: Path, version: str | None, progress: Progress) -> tuple[Path, tuple[str, ...]]:
     """The wheel of a release, from the cache or downloaded into it."""
     cached = sorted((path for path in cache.glob("*.whl") if _WHEEL.fullmatch(path.name)), key=_order)
     if version is not None:
@@ -241,7 +241,7 @@ def _pip() -> str:
     raise NoRelease("no Python with pip was found", hint="`python -m ensurepip`, or run inside a clone of diffusers")
 
 
-def _lay_out(wheel: Path, root: Path) -> datetime:
+def lay_out(wheel: Path, root: Path) -> datetime:
     """Write the files of a practice checkout; returns the date of the newest file of the release."""
     newest = (1980, 1, 1, 0, 0, 0)
     try:

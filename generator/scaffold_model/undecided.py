@@ -59,9 +59,10 @@ class Undecided:
         In a package that has something registered, only the files with something new get notices: the rest has stood
         undecided for long.
         """
-        old = {package_of(site.path) for name in self.scanner.root for site in self.scanner.sites.get(name, ())}
         for site in self._open:
-            if self._is_export(site) or (package_of(site.path) in old and site.path not in self.fresh):
+            if self._is_export(site):
+                continue
+            if package_of(site.path) in self._old and site.path not in self.fresh and not self._is_new_output(site):
                 continue
             if self._is_model(site):
                 yield (
@@ -73,6 +74,35 @@ class Undecided:
                     f"{site.path}: {site.name} is an output class, seldom exported at the root; "
                     f"take it from `diffusers` in a test or docs page to have it registered"
                 )
+            elif self._is_argument(site) or all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES):
+                yield (
+                    f"{site.path}: {site.name} is public in its package and of no kind that is exported by rule; "
+                    f"take it from `diffusers` in a test or docs page to have it registered"
+                )
+        for name, sites in self.scanner.sites.items():
+            for site in sites:
+                if site.path in self.fresh and name.endswith("SchedulerOutput") and self._is_left_out(site):
+                    yield (
+                        f"{site.path}: {name} is an output class, seldom exported at the root; "
+                        f"take it from `diffusers` in a test or docs page to have it registered"
+                    )
+
+    def _is_argument(self, site: ClassSite) -> bool:
+        """A class without bases that a method of its own pipeline module takes: the user has to make one."""
+        if site.bases or not _is_pipeline_module(site) or site.path not in self.fresh:
+            return False
+        text = self.scanner.snapshot.read(site.path) or ""
+        return bool(re.search(rf"^ +\w+: [^\n=]*\b{site.name}\b", text, re.MULTILINE))
+
+    def _is_left_out(self, site: ClassSite) -> bool:
+        """In ``schedulers/``, public, and exported neither by a rule nor by hand."""
+        inside = site.path.startswith(f"{ROOT}/schedulers/") and not site.name.startswith("_")
+        return inside and site.name not in self.decided and site.name not in self.scanner.root
+
+    @cached_property
+    def _old(self) -> set[str]:
+        """The packages that have something registered."""
+        return {package_of(site.path) for name in self.scanner.root for site in self.scanner.sites.get(name, ())}
 
     @cached_property
     def _open(self) -> list[ClassSite]:
@@ -92,12 +122,26 @@ class Undecided:
         if site.name in self.scanner.asked_of_root("pipelines"):
             return True
         if self._is_model(site):
+            if self._is_in_model_module(site):
+                return True
             # A user gets hold of a component at the root, unless its own tests and scripts go to its module for it.
-            return self._is_component(site) and not self._is_imported_by_module(site.name)
-        return self._is_new_output(site) and (self._is_linked_output(site) or self._kin_is_at_root(site))
+            # A release has neither, so that nothing is known there.
+            return self._is_component(site) and self._has_tests and not self._is_imported_by_module(site.name)
+        return self._is_new_output(site) and (self._is_public_output(site) or self._kin_is_at_root(site))
+
+    def _is_in_model_module(self, site: ClassSite) -> bool:
+        """In ``foo/modeling_foo.py`` of a new package foo, and listed in both halves of that package."""
+        folder, _, module = site.path.rpartition("/")
+        if module != f"modeling_{folder.rsplit('/', 1)[-1]}.py" or package_of(site.path) in self._old:
+            return False
+        return all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES)
 
     def _is_component(self, site: ClassSite) -> bool:
         return site.name in self.components and site.path in self.fresh
+
+    @property
+    def _has_tests(self) -> bool:
+        return bool(self.scanner.snapshot.folders("tests/pipelines"))
 
     def _is_imported_by_module(self, name: str) -> bool:
         taken = re.compile(rf"from diffusers\.[\w.]+ import (?:\([^)]*\b{name}\b|[^\n(]*\b{name}\b)")
@@ -115,10 +159,11 @@ class Undecided:
         users = {path for path, text in self._sources(site) if path != site.path and site.name in text}
         return users <= self.fresh if users else site.path in self.fresh
 
-    def _is_linked_output(self, site: ClassSite) -> bool:
-        """Both halves of the package list it, and a docstring links to it as to an object of the library's root."""
+    def _is_public_output(self, site: ClassSite) -> bool:
+        """Both halves of the package list it, and a docstring links to it by its bare name, as to what the root has."""
         halves = all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES)
-        return halves and any(f"[`~{site.name}`]" in text for _, text in self._sources(site))
+        link = re.compile(rf"\[`~?{site.name}`\]")
+        return halves and any(link.search(text) for _, text in self._sources(site))
 
     def _kin_is_at_root(self, site: ClassSite) -> bool:
         kin = self._kin(site)

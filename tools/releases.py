@@ -1,0 +1,189 @@
+"""Registration proven on releases: the sources of a release with the registries of the one before it.
+
+    python tools/releases.py 0.38.0 0.39.0 0.40.0        every neighbouring pair
+
+For each name that the newer release exports at its root and the older one does not, and that a class in a module that
+`register` looks at defines: is it registered, in every registry and in the backend group of the real release? What is
+left must be named by a notice. A second run must change nothing, and nothing may be registered that the release does
+not have. Names that are defined elsewhere (quantization, image processors, helpers) are counted and shown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scaffold_model.practice import lay_out, wheel_cache, wheel_of
+from scaffold_model.registries import OPTIONAL, REGISTRIES, Registry
+from scaffold_model.registries.base import ROOT
+from scaffold_model.scanning import Scanner
+from scaffold_model.snapshot import Snapshot
+
+#: The modules of the package that list what others define; of the newer release only the new ones are kept.
+_LISTS = ("*/__init__.py", "*/*/__init__.py", "utils/dummy_*.py")
+_OTHERS = ("__init__.py", "modular_pipelines/modular_pipeline.py")
+
+
+@dataclass
+class Pair:
+    """What came of one pair of releases.
+
+    Attributes:
+        older: The release whose registries are used.
+        newer: The release whose sources are used.
+        additions: Names new at the root that a class in reach of `register` defines.
+        registered: Those of them that are listed in every registry, with the right group, as in the release.
+        noticed: Those that a notice names, with its reason.
+        missing: Those that neither is true of.
+        wrong: Entries in another group, or under another key, than in the release.
+        extra: Names that were registered at the root and that the release does not have there.
+        promoted: Names new at the root whose class the older release has too, and keeps to itself on purpose.
+        outside: Names new at the root that are defined where `register` does not look.
+        repeated: What a second run changed.
+    """
+
+    older: str
+    newer: str
+    additions: list[str] = field(default_factory=list)
+    registered: list[str] = field(default_factory=list)
+    noticed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    promoted: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every addition is registered or explained, in the right place, and nothing else is."""
+        return not (self.missing or self.wrong or self.extra or self.repeated)
+
+
+def _unpacked(version: str, folder: Path) -> Path:
+    wheel, _ = wheel_of(wheel_cache(), version, lambda _: None)
+    root = folder / version
+    root.mkdir()
+    lay_out(wheel, root)
+    return root
+
+
+def _registry_files(root: Path) -> set[str]:
+    package = root / ROOT
+    found = {path for pattern in _LISTS for path in package.glob(pattern)} | {package / name for name in _OTHERS}
+    return {path.relative_to(root).as_posix() for path in found if path.is_file()}
+
+
+def _entries(
+    snapshot: Snapshot, registry: Registry, paths: Sequence[str]
+) -> set[tuple[str, str, str, tuple[str, ...]]]:
+    """What a registry lists: path, key, name and backend group."""
+    found: set[tuple[str, str, str, tuple[str, ...]]] = set()
+    for path in paths:
+        for item in registry.listed(snapshot.read(path) or ""):
+            found.add((path, item.key, item.object, tuple(sorted(item.backends))))
+    return found
+
+
+def _run(root: Path) -> dict[str, list[str]]:
+    command = [sys.executable, "-m", "scaffold_model", "register", "--checkout", str(root), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"register ended with {done.returncode}: {done.stdout}{done.stderr}")
+    result: dict[str, list[str]] = json.loads(done.stdout)
+    return result
+
+
+#: The registries of a released package, by the file that each of them reads.
+_PLACES = {
+    "models_structure": f"{ROOT}/models/__init__.py",
+    "models_types": f"{ROOT}/models/__init__.py",
+    "schedulers_structure": f"{ROOT}/schedulers/__init__.py",
+    "schedulers_types": f"{ROOT}/schedulers/__init__.py",
+    "pipelines_structure": f"{ROOT}/pipelines/__init__.py",
+    "pipelines_types": f"{ROOT}/pipelines/__init__.py",
+    "modular_structure": f"{ROOT}/modular_pipelines/__init__.py",
+    "modular_types": f"{ROOT}/modular_pipelines/__init__.py",
+    "loaders_structure": f"{ROOT}/loaders/__init__.py",
+    "loaders_types": f"{ROOT}/loaders/__init__.py",
+    "root_structure": f"{ROOT}/__init__.py",
+    "root_types": f"{ROOT}/__init__.py",
+}
+
+
+def compare(older: str, newer: str) -> Pair:
+    """Register the additions of ``newer`` in the registries of ``older``, and compare with those of ``newer``."""
+    pair = Pair(older, newer)
+    with tempfile.TemporaryDirectory(prefix="scaffold-model-releases-") as name:
+        folder = Path(name)
+        before, wanted = _unpacked(older, folder), _unpacked(newer, folder)
+        (folder / "made").mkdir()
+        made = _unpacked(newer, folder / "made")
+        for path in _registry_files(before) & _registry_files(made):
+            (made / path).write_bytes((before / path).read_bytes())
+        subprocess.run(["git", "-C", str(made), "init", "--quiet"], check=True)
+        notices = _run(made)["notices"]
+        pair.repeated = [edit["path"] for edit in _run(made)["edited"]]
+        _judge(pair, Snapshot(before), Snapshot(wanted), Snapshot(made), notices)
+    return pair
+
+
+def _judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notices: Sequence[str]) -> None:
+    old, new, now = (set(Scanner(snapshot).root) for snapshot in (before, wanted, made))
+    sites, stood = Scanner(wanted).sites, Scanner(before).sites
+    added = sorted(name for name in new - old if not name.startswith(("is_", "dummy_")))
+    pair.additions = [name for name in added if name in sites and name not in stood]
+    pair.promoted = [name for name in added if name in sites and name in stood]
+    pair.outside = [name for name in added if name not in sites]
+    pair.extra = sorted(now - old - new)
+    told = " ".join(notices).replace(",", " ").split()
+    for name in [*pair.additions, *pair.promoted]:
+        if name in now:
+            pair.registered.append(name)
+        elif name in told:
+            pair.noticed.append(name)
+        elif name in pair.additions:
+            pair.missing.append(name)
+    for registry in REGISTRIES:
+        if registry.NAME in _PLACES and registry not in OPTIONAL:
+            path = _PLACES[registry.NAME]
+            real, ours = _entries(wanted, registry, [path]), _entries(made, registry, [path])
+            names = {*pair.registered}
+            pair.wrong += [f"{registry.NAME}: {entry[1:]}" for entry in sorted(real ^ ours) if entry[2] in names]
+    for name in pair.registered:
+        real_dummies, our_dummies = _dummies(wanted, name), _dummies(made, name)
+        if real_dummies != our_dummies:
+            pair.wrong.append(f"dummy of {name}: {our_dummies}, in the release {real_dummies}")
+
+
+def _dummies(snapshot: Snapshot, name: str) -> list[str]:
+    folder = f"{ROOT}/utils"
+    files = [file for file in snapshot.files(folder) if file.startswith("dummy_")]
+    return [file for file in files if f"\nclass {name}(" in (snapshot.read(f"{folder}/{file}") or "")]
+
+
+def main(versions: Sequence[str]) -> int:
+    """Compare neighbours and show them; 1 when something is not right."""
+    if len(versions) < 2:
+        raise SystemExit(__doc__)
+    pairs = [compare(older, newer) for older, newer in itertools.pairwise(versions)]
+    for pair in pairs:
+        print(
+            f"{pair.older} -> {pair.newer}: {len(pair.additions)} additions, {len(pair.registered)} registered, "
+            f"{len(pair.noticed)} noticed, {len(pair.missing)} missing, {len(pair.wrong)} wrong, {len(pair.extra)} extra, "
+            f"{len(pair.outside)} defined elsewhere"
+        )
+        for label in ("noticed", "missing", "wrong", "extra", "promoted", "outside", "repeated"):
+            if names := getattr(pair, label):
+                print(f"  {label}: {', '.join(names)}")
+    return 0 if all(pair.is_right for pair in pairs) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
