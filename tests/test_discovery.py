@@ -332,6 +332,18 @@ def test_the_title_of_a_page(text: str, title: str) -> None:
     assert heading(text) == title
 
 
+def test_a_heading_as_long_as_a_sentence_is_shortened_to_the_name_of_the_page() -> None:
+    toctree = "- title: API\n  sections:\n  - local: api/pipelines/bar\n    title: Bar\n"
+    files = {
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        "docs/source/en/_toctree.yml": toctree,
+        "docs/source/en/api/pipelines/foo_one.md": "# Foo One Pipelines for Very Many Tasks\n",
+        "docs/source/en/api/pipelines/qux.md": "# Animating very many things with Qux\n",
+    }
+    titles = [page.title for page in discover(Snapshot(None, files)).pages]
+    assert titles == ["Foo One", "Animating very many things with Qux"]
+
+
 def test_hooks_with_a_config_are_exported_and_others_not() -> None:
     result = found(
         hooks__INIT="if is_torch_available():\n    from .foo import FooConfig, apply_foo\n    from .hooks import ModelHook\n"

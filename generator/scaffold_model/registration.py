@@ -11,6 +11,7 @@ from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, dummy_objects, modular_mapping, toctree
 from .registries.base import ROOT, Page
+from .registries.pages import LONG_TITLE
 from .scanning import Scanner
 from .snapshot import Snapshot
 from .sound import check_markers, check_text
@@ -40,8 +41,6 @@ BASELINE = (
     f"{ROOT}/loaders/__init__.py",
     toctree.PATH,
 )
-# Of the titles in the table of contents, nearly all have fewer words.
-LONG_TITLE = 4
 
 
 def register(

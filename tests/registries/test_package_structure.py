@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import registry_checks as checks
 
 from scaffold_model.registries import package_structure
@@ -93,3 +94,26 @@ def test_a_structure_that_is_updated() -> None:
         '                "BarPipeline",\n', '                "BarImagePipeline",\n                "BarPipeline",\n'
     )
     checks.check(package_structure, before, entry("BarImagePipeline", "pipeline_bar"), after)
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "key", "after"),
+    [
+        ('_import_structure = {"a": ["A"]}\n', "A", "a", "_import_structure = {}\n"),
+        ('_import_structure = {"a": ["A"], "b": ["B"]}\n', "A", "a", '_import_structure = {"b": ["B"]}\n'),
+        ('_import_structure = {"a": ["A"], "b": ["B"]}\n', "B", "b", '_import_structure = {"a": ["A"]}\n'),
+        (
+            '_import_structure = {\n    "a": ["A"],\n    "b": [\n        "B",\n    ],\n}\n',
+            "B",
+            "b",
+            '_import_structure = {\n    "a": ["A"],\n}\n',
+        ),
+    ],
+)
+def test_the_dict_stays_when_its_item_goes(before: str, name: str, key: str, after: str) -> None:
+    assert package_structure.remove(before, Entry("package_structure", "x", name, key)) == after
+
+
+def test_a_guard_keeps_a_statement_when_its_last_entry_goes() -> None:
+    source = GUARDED % '    _import_structure["pipeline_foo"] = ["FooPipeline"]\n'
+    assert package_structure.remove(source, entry("FooPipeline", "pipeline_foo")) == GUARDED % "    pass\n"

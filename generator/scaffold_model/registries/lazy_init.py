@@ -64,9 +64,33 @@ def remove(source: str, entry: Entry, half: str) -> str:
                     source, key.statement, key.names, entry.object, entry.width, _broken_from(key, half, entry)
                 )
             if key.item is not None:
-                return remove_lines(source, key.item.lineno, last_line(key.names or key.item))
+                return _without_item(source, key.item, key.names or key.item)
+            if key.suite.body == [key.statement]:
+                return _with_pass(source, key.statement)
             return _without(source, key.statement)
     return source
+
+
+def _without_item(source: str, item: ast.expr, value: ast.expr) -> str:
+    """The source without an item of a dict literal, which may share its lines with the statement or with other items."""
+    before = get_lines(source, item.lineno, item.lineno).encode()[: item.col_offset].decode()
+    line = get_lines(source, last_line(value), last_line(value)).rstrip("\n").encode()
+    after = line[value.end_col_offset :].decode()
+    if not before.strip() and not after.removeprefix(",").strip():
+        return remove_lines(source, item.lineno, last_line(value))
+    if after.startswith(","):
+        after = after[1:].lstrip()
+    else:
+        before = before.rstrip().removesuffix(",")
+    shorter = remove_lines(source, item.lineno, last_line(value))
+    return insert_before(shorter, item.lineno, before + after)
+
+
+def _with_pass(source: str, statement: ast.stmt) -> str:
+    """The source with ``pass`` for a statement that is the only one under its guard."""
+    indent = indent_of(source, statement.lineno)
+    shorter = remove_lines(source, statement.lineno, last_line(statement))
+    return insert_before(shorter, statement.lineno, f"{indent}pass")
 
 
 def _broken_from(key: Key, half: str, entry: Entry) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DOCS = "docs/source/en"
 TOCTREE = f"{DOCS}/_toctree.yml"
+# Of the titles in the table of contents, nearly all have no more words.
+LONG_TITLE = 4
 AREAS = ("models", "pipelines", "schedulers")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
@@ -77,10 +79,19 @@ def _page(
     plain = _COMMENT.sub("", text)
     documents = tuple(name.rsplit(".", 1)[-1] for name in _AUTODOC.findall(plain))
     title = heading(text) or (documents[0] if documents else local.rsplit("/", 1)[-1])
+    title = _own_name(title, local) or title
     if area != "pipelines" and title not in paths and documents:
         title = documents[0]
     section = _section(snapshot, paths, items, area, title, documents, plain)
     return Page(local, title, section, documents)
+
+
+def _own_name(title: str, local: str) -> str:
+    """The first words of a heading as long as a sentence, where they are the page's own name: ``Foo for Painting`` is Foo."""
+    words = title.split()
+    stem = re.sub(r"\W|_", "", local.rsplit("/", 1)[-1]).lower()
+    names = [" ".join(words[:count]) for count in range(1, len(words))] if len(words) > LONG_TITLE else []
+    return next((name for name in names if re.sub(r"\W|_", "", name).lower() == stem), "")
 
 
 def heading(text: str) -> str:
