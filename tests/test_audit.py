@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from scaffold_model.audit.history import PastSnapshot
 from scaffold_model.audit.order import misplaced
 from scaffold_model.formatting import find_ruff
 from scaffold_model.plan import Finding
+from scaffold_model.registries import REGISTRIES
 from scaffold_model.snapshot import Snapshot
 
 OMISSIONS = (
@@ -47,6 +50,8 @@ OMISSIONS = (
     ("blocks", ("package_structure", "package_types", "modular_structure", "modular_types", "root_structure")),
     ("lora", ("loaders_structure", "loaders_types", "lora_docs")),
 )
+#: How many entries the sweep takes out; all of them were taken out once, which takes a quarter of an hour.
+SWEEP = int(os.environ.get("SCAFFOLD_MODEL_SWEEP", "40"))
 CASES = [(part, registry) for part, registries in OMISSIONS for registry in registries]
 
 
@@ -109,6 +114,73 @@ def test_each_omission_alone_is_the_one_finding(
     elif registry not in ("dummy_objects", "lora_docs"):
         # The last name of its module leaves no statement behind, and no other half names it there.
         assert registry == "models_package"
+
+
+MODEL_REGISTRIES = (
+    "models_package",
+    "models_structure",
+    "models_types",
+    "root_structure",
+    "root_types",
+    "dummy_objects",
+)
+#: What the families have none of, with the registries that list such a class.
+OTHERS = {
+    "FlowMatchEulerDiscreteScheduler": (
+        "schedulers_structure",
+        "schedulers_types",
+        "root_structure",
+        "root_types",
+        "dummy_objects",
+    ),
+    "AutoencoderKLWan": MODEL_REGISTRIES,
+    "AutoencoderOobleck": MODEL_REGISTRIES,
+    "FluxControlNetModel": MODEL_REGISTRIES,
+    "UNet2DConditionModel": MODEL_REGISTRIES,
+}
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize(
+    ("name", "registry_name"), [(name, registry) for name, registries in OTHERS.items() for registry in registries]
+)
+def test_an_omission_of_another_kind_of_class_is_the_one_finding(
+    untouched: Untouched, name: str, registry_name: str
+) -> None:
+    registry = REGISTRY[registry_name]
+    entries = list(registry.entries(untouched.view.exports[name], untouched.view.conventions, untouched.snapshot))
+    if not entries:
+        # Models of a folder without a package are listed by models/__init__ alone.
+        assert registry_name == "models_package"
+        return
+    before = read(untouched.snapshot, entries[0].path)
+    after = registry.remove(before, entries[0])
+    assert after != before
+    found, gone = untouched.difference(untouched.snapshot.overlaid({entries[0].path: after}))
+    assert [_tuple(each.finding) for each in found] == [(registry_name, name, entries[0].path, "error", True)]
+    assert gone == []
+
+
+@pytest.mark.checkout
+def test_an_omission_anywhere_is_seen(untouched: Untouched) -> None:
+    """A sample of all entries of all registries, each taken out alone."""
+    old = {each.finding.object for each in untouched.problems}
+    subjects = [
+        (registry, entry)
+        for registry in REGISTRIES
+        for subject in untouched.view.exports.values()
+        if subject.name not in old
+        for entry in registry.entries(subject, untouched.view.conventions, untouched.snapshot)
+    ]
+    missed = []
+    for registry, entry in random.Random(20261123).sample(subjects, SWEEP):
+        before = read(untouched.snapshot, entry.path)
+        after = registry.remove(before, entry)
+        assert after != before, entry
+        found, _ = untouched.difference(untouched.snapshot.overlaid({entry.path: after}))
+        if (registry.NAME, entry.object) not in {(each.finding.registry, each.finding.object) for each in found}:
+            missed.append((registry.NAME, entry.object))
+    assert missed == []
 
 
 @pytest.mark.checkout
@@ -300,6 +372,8 @@ def test_what_must_not_ship_in_a_first_pull_request(untouched: Untouched) -> Non
         "tests/pipelines/flux/test_pipeline_zzz.py": "from x import slow\n\n\n@slow\nclass TestZzz:\n    pass\n",
         "tests/pipelines/flux/test_pipeline_yyy.py": "class TestY(LoraTesterMixin):\n    pass\n",
         ".scaffold/zzz/tiny.py": "x = 1\n",
+        "scripts/compare_zzz.py": "def build_reference():\n    pass\n\n\ndef build_target():\n    pass\n",
+        "tests/modular_pipelines/flux/test_zzz.py": 'class A:\n    pretrained_model_name_or_path = "org/tiny-zzz"\n',
     }
     view = View(untouched.snapshot.overlaid(texts))
     first = audit_view(view, branch=Branch(frozenset({model, *texts})))
@@ -314,6 +388,8 @@ def test_what_must_not_ship_in_a_first_pull_request(untouched: Untouched) -> Non
         ("test_pipeline_zzz", "tests/pipelines/flux/test_pipeline_zzz.py", 4),
         ("test_pipeline_yyy", "tests/pipelines/flux/test_pipeline_yyy.py", 1),
         ("tiny", ".scaffold/zzz/tiny.py", None),
+        ("compare_zzz", "scripts/compare_zzz.py", 1),
+        ("org/tiny-zzz", "tests/modular_pipelines/flux/test_zzz.py", 2),
     }
     # The same files in a pull request that adds no model are nobody's first.
     later = audit_view(view, branch=Branch(frozenset(texts)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -167,13 +168,16 @@ def test_a_scaffold_is_complete_but_for_its_marks(checkout: Path) -> None:
     assert made.returncode == 0, made.stderr
     done = run_command("check", "y_image", "--json", cwd=checkout)
     shown = json.loads(done.stdout)
-    assert [finding for finding in shown["findings"] if finding["registry"] != "todo"] == []
+    others = [finding for finding in shown["findings"] if finding["registry"] != "todo"]
+    assert [finding["message"] for finding in others] == [
+        "the test loads hf-internal-testing/tiny-y-image-modular-pipe from the Hub: publish it before the pull request"
+    ]
     assert {finding["severity"] for finding in shown["findings"]} == {"hint"}
     assert done.returncode == 0
     open_ = [line["item"] for line in shown["checklist"] if line["done"] is False]
     assert open_ == ["nothing left to port"]
     new = run_command("check", "--baseline", "HEAD", "--json", cwd=checkout)
-    assert {finding["registry"] for finding in json.loads(new.stdout)["findings"]} == {"todo"}
+    assert {finding["registry"] for finding in json.loads(new.stdout)["findings"]} == {"todo", "first_pull_request"}
     # The state folder ships when nothing excludes it.
     exclude = checkout / ".git" / "info" / "exclude"
     exclude.write_text("")
@@ -181,6 +185,94 @@ def test_a_scaffold_is_complete_but_for_its_marks(checkout: Path) -> None:
     assert ships.returncode == 1
     paths = {f["path"] for f in json.loads(ships.stdout)["findings"] if f["registry"] == "first_pull_request"}
     assert ".scaffold/y_image/parity.py" in paths
+
+
+@pytest.mark.checkout
+def test_what_fix_registers_is_in_the_manifest_of_its_scaffold(checkout: Path) -> None:
+    assert run_command("--name", "foo", "--yes", cwd=checkout).returncode == 0
+    path = checkout / ".scaffold" / "foo" / "manifest.json"
+    whole = path.read_text()
+    row = '            "FooTransformer2DModel",\n'
+    _drop(checkout, ROOT, row)
+    manifest = json.loads(whole)
+    manifest["edited"][ROOT].remove(["root_structure", "FooTransformer2DModel"])
+    path.write_text(json.dumps(manifest))
+    fixed = run_command("check", "foo", "--fix", cwd=checkout)
+    assert fixed.returncode == 0, fixed.stdout + fixed.stderr
+    assert row in (checkout / ROOT).read_text()
+    assert path.read_text() == whole
+
+
+@pytest.mark.checkout
+def test_pre_commit_runs_the_hook(checkout: Path, tmp_path: Path) -> None:
+    """The hook of this repository, run by pre-commit itself: green, then red on an omission."""
+    hooked = tmp_path / "hooks"
+    hooked.mkdir()
+    shutil.copy(PROJECT / ".pre-commit-hooks.yaml", hooked)
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "hooks"]):
+        subprocess.run(
+            ["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *command], cwd=hooked, check=True
+        )
+    revision = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=hooked, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    config = {"repos": [{"repo": str(hooked), "rev": revision, "hooks": [{"id": "scaffold-model-check"}]}]}
+    (checkout / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    environment = {
+        **os.environ,
+        "PRE_COMMIT_HOME": str(tmp_path / "cache"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pre_commit", "run", "--files", ROOT]
+        return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+    green = run()
+    assert green.returncode == 0, green.stdout + green.stderr
+    assert "Passed" in green.stdout
+    _drop(checkout, ROOT, '            "FluxFillPipeline",\n')
+    red = run()
+    assert red.returncode == 1
+    assert "FluxFillPipeline is missing from the _import_structure half" in red.stdout, red.stdout
+
+
+@pytest.mark.checkout
+def test_the_steps_of_the_action_run_as_the_runner_runs_them(checkout: Path, tmp_path: Path) -> None:
+    action = yaml.safe_load((PROJECT / "action.yml").read_text())
+    step = action["runs"]["steps"][-1]
+    script = tmp_path / "step.sh"
+    script.write_text(step["run"])
+    # The step before has installed the command here.
+    installed = tmp_path / "scaffold-model" / "bin"
+    installed.mkdir(parents=True)
+    command = installed / "scaffold-model"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scaffold_model "$@"\n')
+    command.chmod(0o755)
+
+    def run(**inputs: str) -> subprocess.CompletedProcess[str]:
+        given = {name: details["default"] for name, details in action["inputs"].items()} | inputs
+        values = {
+            variable: re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda match: given[match[1]], value)
+            for variable, value in step["env"].items()
+        }
+        environment = {**os.environ, **values, "RUNNER_TEMP": str(tmp_path)}
+        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+        return subprocess.run(shell, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+    green = run(baseline="HEAD")
+    assert green.returncode == 0, green.stdout + green.stderr
+    _drop(checkout, ROOT, '            "FluxFillPipeline",\n')
+    red = run(baseline="HEAD")
+    assert red.returncode == 1
+    (row,) = red.stdout.splitlines()
+    assert re.fullmatch(
+        rf"::error file={ROOT},line=\d+,title=root_structure::FluxFillPipeline is missing from .*", row
+    )
+    one = run(model="flux")
+    assert one.returncode == 1
+    assert "FluxFillPipeline" in one.stdout
+    assert "::error file=src/diffusers/__init__.py" in one.stdout
 
 
 def test_the_hook_and_the_action_call_options_that_exist(tmp_path: Path) -> None:

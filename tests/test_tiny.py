@@ -17,7 +17,7 @@ from scaffold_model.errors import BadInput
 from scaffold_model.hubcache import MARKER, Placed, find, hub_cache, place, read_folder, repository_folder
 from scaffold_model.snapshot import Snapshot
 from scaffold_model.spec import ModelSpec
-from scaffold_model.tiny import RunnerFailed, build, generate, missing_repos, needed_repos, tokenizer_repos
+from scaffold_model.tiny import RunnerFailed, build, generate, needed_repos, tokenizer_repos
 
 ROOT = Path(__file__).resolve().parents[1]
 REPO = "someone/tiny"
@@ -202,12 +202,6 @@ def test_the_repositories_that_the_tests_name() -> None:
     assert needed_repos(snapshot, both) == (T5, CLIP, "hf-internal-testing/tiny-foo-modular-pipe")
     assert needed_repos(snapshot, standard) == (T5, CLIP)
     assert tokenizer_repos(Snapshot(None, {}), standard) == (CLIP,)
-
-
-def test_missing_repositories(tmp_path: Path) -> None:
-    spec = ModelSpec("foo", format="modular")
-    place(tmp_path, T5, {"a": b""})
-    assert missing_repos(Snapshot(None, {}), spec, tmp_path) == (spec.tiny_repo,)
 
 
 # Building, with small stand-ins for torch and diffusers, so that the whole path runs anywhere.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -263,13 +264,17 @@ def check(name: str | None, checkout: Path | None, as_json: bool, **options: Any
     from .check import check as run_check
     from .checkout import apply, find_checkout
     from .report import check_json, print_check, print_github, print_json
+    from .scaffold import record_registered
     from .snapshot import Snapshot
 
     if as_json and options["output"] != "text":
         raise BadInput("--json and --format github exclude each other")
     root = find_checkout(checkout or Path.cwd())
     request = Request(name, options["baseline"], options["copies"], options["fix"])
-    checked = run_check(root, Snapshot(root), request, lambda: ruff_of(options["python"], root))
+    snapshot = Snapshot(root)
+    checked = run_check(root, snapshot, request, lambda: ruff_of(options["python"], root))
+    if checked.plan:
+        checked = replace(checked, plan=record_registered(snapshot, checked.plan))
     if checked.plan and not options["dry_run"]:
         apply(root, checked.plan)
     if as_json:

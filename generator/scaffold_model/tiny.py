@@ -86,12 +86,6 @@ def needed_repos(snapshot: Snapshot, spec: ModelSpec) -> tuple[str, ...]:
     return (*tokenizer_repos(snapshot, spec), *((spec.tiny_repo,) if spec.has_modular else ()))
 
 
-def missing_repos(snapshot: Snapshot, spec: ModelSpec, cache: Path | None = None) -> tuple[str, ...]:
-    """Those of `needed_repos` that are not in the local Hub cache."""
-    cache = hub_cache() if cache is None else cache
-    return tuple(repo for repo in needed_repos(snapshot, spec) if find(cache, repo) is None)
-
-
 def build(
     checkout: Path,
     spec: ModelSpec,

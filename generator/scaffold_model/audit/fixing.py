@@ -6,12 +6,10 @@ registries. A repair that does not come out as planned is left undone, and its f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..code.syntax import parse
-from ..code.text import insert_before
 from ..errors import ScaffoldError
 from ..plan import Plan, PlanBuilder, Registered, merge_plans
 from ..registration import register
@@ -20,7 +18,6 @@ from ..registries.base import ROOT, Entry, Registry
 from ..snapshot import Snapshot
 from .problem import Problem, Repair
 
-_ASSIGNED = re.compile(r"^_import_structure\b[^\n\[]*= ", re.MULTILINE)
 _ORDER = {registry.NAME: index for index, registry in enumerate((*REGISTRIES, *OPTIONAL))}
 _BY_NAME: dict[str, Registry] = {registry.NAME: registry for registry in (*REGISTRIES, *OPTIONAL)}
 
@@ -107,7 +104,7 @@ class _Editor:
         path, name = entry.path, entry.object
         counts = {each: _count(registry, text, name) for each, text in texts.items()}
         if repair.action == "remove":
-            texts[path] = _kept_structure(texts[path], registry.remove(texts[path], entry))
+            texts[path] = registry.remove(texts[path], entry)
             good = _count(registry, texts[path], name) == counts[path] - 1
         elif repair.action == "move":
             old = repair.old or entry
@@ -156,15 +153,6 @@ class _Editor:
 
     def _is_changed(self, path: str) -> bool:
         return self._restored(path, self.texts[path]) != self.snapshot.read(path)
-
-
-def _kept_structure(before: str, after: str) -> str:
-    """The text after a removal, with an empty ``_import_structure`` where the removal took the assignment itself."""
-    match = _ASSIGNED.search(before)
-    if match is None or _ASSIGNED.search(after):
-        return after
-    line = before.count("\n", 0, match.start()) + 1
-    return insert_before(after, line, "_import_structure = {}")
 
 
 def _is_crlf(text: str) -> bool:

@@ -15,6 +15,9 @@ PLACES = (("src/diffusers", ".py"), ("tests", ".py"), ("scripts", ".py"), ("docs
 _MARK = re.compile(r"TODO\((\w+)\):")
 _SLOW = re.compile(r"@(?:slow|nightly)\b|\bRUN_SLOW\b")
 _LORA = re.compile(r"\b\w*LoraTesterMixin\b|\b\w*LoraMemoryTesterMixin\b|\bPeftLoraLoaderMixinTests\b")
+_LOADED = re.compile(r"^ +pretrained_model_name_or_path = \"([^\"/]+/[^\"/]+)\"", re.MULTILINE)
+# What every parity harness defines, whatever it is called.
+_HARNESS = ("build_reference", "build_target")
 _OWN = (f"{ROOT}/models/", f"{ROOT}/pipelines/", f"{ROOT}/modular_pipelines/")
 
 
@@ -58,7 +61,7 @@ def model_names(view: View) -> frozenset[str]:
 
 
 def check_first(view: View, branch: Branch) -> Iterator[Problem]:
-    """The parity harness, LoRA tests and slow tests among the files of a model's first pull request."""
+    """The parity harness, LoRA tests, slow tests and unpublished repositories among the files of a model's first pull request."""
     fresh = {export.path for export in view.found.exports if export.path.startswith(_OWN)} & branch.added
     if not fresh:
         return
@@ -70,13 +73,14 @@ def check_first(view: View, branch: Branch) -> Iterator[Problem]:
             continue
         if not path.endswith(".py"):
             continue
-        if re.search(r"(?:^|_)parity(?:_|$)", stem):
+        text = view.text(path)
+        if re.search(r"(?:^|_)parity(?:_|$)", stem) or all(f"\ndef {name}(" in f"\n{text}" for name in _HARNESS):
             message = "a parity harness needs the reference implementation and must not ship"
             yield problem("first_pull_request", stem, path, 1, message, "warning")
             continue
         if not path.startswith("tests/"):
             continue
-        text = view.text(path)
+        yield from _unpublished(view, branch, path, text)
         lora = _LORA.search(text)
         if lora or stem.startswith("test_lora_layers_"):
             message = "LoRA tests come after a model's first pull request"
@@ -85,6 +89,18 @@ def check_first(view: View, branch: Branch) -> Iterator[Problem]:
         if slow:
             message = "slow and integration tests come after a model's first pull request"
             yield problem("first_pull_request", stem, path, _line(text, slow), message, "warning")
+
+
+def _unpublished(view: View, branch: Branch, path: str, text: str) -> Iterator[Problem]:
+    """A hint for the repository that a new modular test loads and no older one does: it has to be on the Hub by then."""
+    match = _LOADED.search(text)
+    if match is None:
+        return
+    for other in view.snapshot.walk("tests/modular_pipelines"):
+        if other not in branch.added and f'"{match[1]}"' in view.text(other):
+            return
+    message = f"the test loads {match[1]} from the Hub: publish it before the pull request"
+    yield problem("first_pull_request", match[1], path, _line(text, match), message, "hint")
 
 
 def _line(text: str, match: re.Match[str] | None) -> int:

@@ -71,11 +71,11 @@ def remove(source: str, entry: Entry, half: str) -> str:
     return source
 
 
-def _without_item(source: str, item: ast.expr, value: ast.expr) -> str:
+def _without_item(source: str, item: ast.expr, value: ast.expr | ast.ImportFrom) -> str:
     """The source without an item of a dict literal, which may share its lines with the statement or with other items."""
     before = get_lines(source, item.lineno, item.lineno).encode()[: item.col_offset].decode()
     line = get_lines(source, last_line(value), last_line(value)).rstrip("\n").encode()
-    after = line[value.end_col_offset :].decode()
+    after = line[value.end_col_offset or 0 :].decode()
     if not before.strip() and not after.removeprefix(",").strip():
         return remove_lines(source, item.lineno, last_line(value))
     if after.startswith(","):
