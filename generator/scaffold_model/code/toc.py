@@ -52,29 +52,30 @@ def items(source: str) -> tuple[Item, ...]:
     """All items in source order, sections after what they hold."""
     done: list[_Open] = []
     stack: list[_Open] = []
+    before = 0
     for number, text in enumerate(source.split("\n"), 1):
         match = _LINE.match(text)
         if match is None:
             continue
-        indent = len(match["indent"])
-        if match["dash"]:
-            while stack and stack[-1].indent >= indent:
-                done.append(stack.pop())
+        spaces, dash, key, value = match.groups()
+        indent = len(spaces)
+        while stack and stack[-1].indent >= indent:
+            # The line before this one was its last.
+            stack[-1].last = before
+            done.append(stack.pop())
+        if dash:
             stack.append(_Open(number, indent, stack[-1] if stack else None))
-            indent += len(match["dash"])
-        else:
-            while stack and stack[-1].indent >= indent:
-                done.append(stack.pop())
         if not stack:
             continue
+        before = number
         # A title behind the items of a section stands in the column of ``sections``: its item is open again.
         current = stack[-1]
-        if match["key"] == "local":
-            current.local = _unquoted(match["value"] or "")
-        elif match["key"] == "title":
-            current.title = _unquoted(match["value"] or "")
-        for opened in stack:
-            opened.last = number
+        if key == "local":
+            current.local = _unquoted(value or "")
+        elif key == "title":
+            current.title = _unquoted(value or "")
+    for opened in stack:
+        opened.last = before
     done.extend(reversed(stack))
     return tuple(
         Item(item.local, item.title, _section(item.parent), item.first, item.last, item.indent)
