@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from .text import insert_before, line_count, remove_lines
 
@@ -16,8 +17,7 @@ _LINE = re.compile(r"^(?P<indent> *)(?P<dash>- +)?(?P<key>[A-Za-z_]+):(?: +(?P<v
 _PLAIN = re.compile(r"^[A-Za-z0-9][^:#]*$")
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One item: a page, or a section (then ``local`` is empty).
 
     Attributes:
@@ -45,6 +45,7 @@ class _Open:
     local: str = ""
     title: str = ""
     last: int = 0
+    path: tuple[str, ...] | None = None
 
 
 @lru_cache(maxsize=16)
@@ -102,7 +103,12 @@ def remove(source: str, local: str) -> str:
 
 
 def _section(item: _Open | None) -> tuple[str, ...]:
-    return () if item is None else (*_section(item.parent), item.title)
+    if item is None:
+        return ()
+    if item.path is None:
+        # Its title is known by now: all lines have been read.
+        item.path = (*_section(item.parent), item.title)
+    return item.path
 
 
 def _unquoted(value: str) -> str:
