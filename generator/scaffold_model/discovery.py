@@ -71,9 +71,10 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
 def _by_rule(scanner: Scanner) -> Iterator[Export]:
     for area, mixin, kind, backends in RULES:
         inner = scanner.listed_in(f"{ROOT}/{area}/__init__.py") if area in ("models", "schedulers") else set()
+        folder = f"{ROOT}/{area}/"
         for sites in scanner.sites.values():
             for site in sites:
-                if not site.path.startswith(f"{ROOT}/{area}/") or mixin not in scanner.ancestors(site.name):
+                if not site.path.startswith(folder) or mixin not in scanner.ancestors(site.name):
                     continue
                 if not _is_public(site, mixin, scanner):
                     continue
@@ -86,8 +87,9 @@ def _by_rule(scanner: Scanner) -> Iterator[Export]:
 
 def _is_public(site: ClassSite, mixin: str, scanner: Scanner) -> bool:
     """Not private, no mixin to inherit from, and not part of the module that defines the base class itself."""
-    base = any(other.path == site.path for other in scanner.sites.get(mixin, ()))
-    return not site.name.startswith("_") and not site.name.endswith("Mixin") and not base
+    if site.name.startswith("_") or site.name.endswith("Mixin"):
+        return False
+    return all(other.path != site.path for other in scanner.sites.get(mixin, ()))
 
 
 def _group(scanner: Scanner, site: ClassSite, kind: Kind, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -103,6 +102,8 @@ class Plan:
 
 
 def _diff_lines(before: str, after: str, old: str, new: str) -> Iterable[str]:
+    import difflib
+
     for line in difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), old, new):
         yield line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
 

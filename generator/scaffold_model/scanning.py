@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from .plan import Kind
 from .registries import init_reading
@@ -29,8 +30,7 @@ _STRING = re.compile(r'"(\w+)"')
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True)
-class ClassSite:
+class ClassSite(NamedTuple):
     """A ``class`` statement: where it stands and what it inherits from."""
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,7 +49,9 @@ class Snapshot:
         if self.root is None:
             return None
         try:
-            return (self.root / path).read_bytes().decode("utf-8")
+            # Thousands of small files: ``pathlib`` and a buffered file take three times as long as the bytes.
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:
+                return file.read().decode("utf-8")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except UnicodeDecodeError as error:
@@ -64,15 +67,13 @@ class Snapshot:
 
     def folders(self, folder: str) -> list[str]:
         """Names of the folders directly in ``folder``, sorted."""
-        prefix = folder.rstrip("/") + "/"
-        extra = {rest.split("/", 1)[0] for rest in self._below(prefix) if "/" in rest}
-        return sorted(set(self._list(folder)[0]) | extra)
+        extra = {rest.split("/", 1)[0] for rest in self._below(folder) if "/" in rest}
+        return sorted(extra.union(self._list(folder)[0]))
 
     def files(self, folder: str) -> list[str]:
         """Names of the files directly in ``folder``, sorted."""
-        prefix = folder.rstrip("/") + "/"
-        extra = {rest for rest in self._below(prefix) if "/" not in rest}
-        return sorted(set(self._list(folder)[1]) | extra)
+        extra = {rest for rest in self._below(folder) if "/" not in rest}
+        return sorted(extra.union(self._list(folder)[1]))
 
     def walk(self, folder: str, suffix: str = ".py") -> Iterator[str]:
         """Paths of all files below ``folder`` that end with ``suffix``, in sorted order."""
@@ -83,15 +84,19 @@ class Snapshot:
             if name != "__pycache__":
                 yield from self.walk(f"{folder}/{name}", suffix)
 
-    def _below(self, prefix: str) -> Iterator[str]:
+    def _below(self, folder: str) -> Iterator[str]:
+        prefix = folder.rstrip("/") + "/"
         return (path[len(prefix) :] for path in self._overlay if path.startswith(prefix))
 
     def _list(self, folder: str) -> tuple[list[str], list[str]]:
         if folder not in self._listings:
             folders: list[str] = []
             files: list[str] = []
-            if self.root is not None and (self.root / folder).is_dir():
-                with os.scandir(self.root / folder) as entries:
+            if self.root is not None:
+                with (
+                    contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                    os.scandir(f"{self.root}/{folder}") as entries,
+                ):
                     for entry in entries:
                         (folders if entry.is_dir() else files).append(entry.name)
             self._listings[folder] = (folders, files)

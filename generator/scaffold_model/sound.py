@@ -8,7 +8,9 @@ from .code.syntax import parse
 from .errors import AnchorNotFound, BrokenFile
 from .snapshot import Snapshot
 
-_MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+# A page with plain words for a title, and behind it another item in the same column: nothing can be wrong with it.
+_PAGE = re.compile(r"^( *)- local: [a-z][\w/]*\n\1  title: [A-Z][\w ]*\n(?=\1- local: )", re.MULTILINE)
+_MARKER = re.compile(r"\n(?:<{7}|>{7}) ")
 
 
 def check_markers(path: str, text: str) -> None:
@@ -17,7 +19,7 @@ def check_markers(path: str, text: str) -> None:
     Raises:
         BrokenFile: Says which line.
     """
-    marker = _MARKER.search(text)
+    marker = _MARKER.search(f"\n{text}")
     if marker:
         line = text.count("\n", 0, marker.start()) + 1
         raise BrokenFile(f"merge-conflict markers in line {line}", path=path, hint="settle the merge first")
@@ -38,16 +40,23 @@ def check_text(path: str, text: str) -> None:
                 f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
             ) from None
     elif path.endswith(".yml"):
-        import yaml
+        where = None if _yaml_error(_PAGE.sub("", text)) is None else _yaml_error(text)
+        if where is not None:
+            raise BrokenFile(f"not valid YAML{where}", path=path, hint="mend it and run again")
 
-        # The loader in C takes a tenth of the time, where PyYAML was built with it.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            yaml.load(text, Loader=loader)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" in line {mark.line + 1}" if mark else ""
-            raise BrokenFile(f"not valid YAML{where}", path=path, hint="mend it and run again") from None
+
+def _yaml_error(text: str) -> str | None:
+    """None for valid YAML, else where it is not, in words."""
+    import yaml
+
+    # The loader in C takes a tenth of the time, where PyYAML was built with it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return f" in line {mark.line + 1}" if mark else ""
+    return None
 
 
 def need(snapshot: Snapshot, path: str, anchor: str = "") -> None:

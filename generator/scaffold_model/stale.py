@@ -118,8 +118,9 @@ def _paths(registry: Registry, snapshot: Snapshot) -> Iterator[str]:
 def _pages(snapshot: Snapshot) -> Iterator[Stale]:
     """Entries of the table of contents whose page in the API part is gone."""
     text = (snapshot.read(toctree.PATH) or "").replace("\r\n", "\n")
+    folders = tuple(f"api/{area}/" for area in AREAS)
+    present = {path for area in AREAS for path in snapshot.walk(f"{DOCS}/api/{area}", ".md")}
     for item in toctree.listed(text):
-        in_api = item.object.startswith(tuple(f"api/{area}/" for area in AREAS))
-        if in_api and not snapshot.exists(f"{DOCS}/{item.object}.md"):
+        if item.object.startswith(folders) and f"{DOCS}/{item.object}.md" not in present:
             entry = Entry(toctree.NAME, toctree.PATH, item.object, item.key, item.value)
             yield Stale(toctree, entry, item.object, item.line)

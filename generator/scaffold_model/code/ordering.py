@@ -8,18 +8,20 @@ from functools import cache
 from typing import TypeVar
 
 _Key = TypeVar("_Key", bound="tuple[object, ...]")
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"\d+")
 
 
-def natural(text: str) -> tuple[tuple[int, int], ...]:
-    """Natural order: runs of digits compare as numbers, so ``LTX2Video`` comes before ``LTX25Video``."""
-    tokens: list[tuple[int, int]] = []
-    for part in _DIGITS.split(text):
-        if part.isdigit():
-            tokens.append((ord("0"), int(part)))
-        else:
-            tokens.extend((ord(char), 0) for char in part)
-    return tuple(tokens)
+def natural(text: str) -> str:
+    """Natural order: runs of digits compare as numbers, so ``LTX2Video`` comes before ``LTX25Video``.
+
+    A run becomes a zero, its number of digits as one character, and the digits: a longer number is a greater one.
+    """
+    return _DIGITS.sub(_numbered, text)
+
+
+def _numbered(run: re.Match[str]) -> str:
+    number = str(int(run[0]))
+    return f"0{chr(len(number))}{number}"
 
 
 @cache

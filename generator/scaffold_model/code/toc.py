@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from .text import insert_before, line_count, remove_lines
 
@@ -16,8 +17,7 @@ _LINE = re.compile(r"^(?P<indent> *)(?P<dash>- +)?(?P<key>[A-Za-z_]+):(?: +(?P<v
 _PLAIN = re.compile(r"^[A-Za-z0-9][^:#]*$")
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One item: a page, or a section (then ``local`` is empty).
 
     Attributes:
@@ -45,6 +45,7 @@ class _Open:
     local: str = ""
     title: str = ""
     last: int = 0
+    path: tuple[str, ...] | None = None
 
 
 @lru_cache(maxsize=16)
@@ -52,29 +53,30 @@ def items(source: str) -> tuple[Item, ...]:
     """All items in source order, sections after what they hold."""
     done: list[_Open] = []
     stack: list[_Open] = []
+    before = 0
     for number, text in enumerate(source.split("\n"), 1):
         match = _LINE.match(text)
         if match is None:
             continue
-        indent = len(match["indent"])
-        if match["dash"]:
-            while stack and stack[-1].indent >= indent:
-                done.append(stack.pop())
+        spaces, dash, key, value = match.groups()
+        indent = len(spaces)
+        while stack and stack[-1].indent >= indent:
+            # The line before this one was its last.
+            stack[-1].last = before
+            done.append(stack.pop())
+        if dash:
             stack.append(_Open(number, indent, stack[-1] if stack else None))
-            indent += len(match["dash"])
-        else:
-            while stack and stack[-1].indent >= indent:
-                done.append(stack.pop())
         if not stack:
             continue
+        before = number
         # A title behind the items of a section stands in the column of ``sections``: its item is open again.
         current = stack[-1]
-        if match["key"] == "local":
-            current.local = _unquoted(match["value"] or "")
-        elif match["key"] == "title":
-            current.title = _unquoted(match["value"] or "")
-        for opened in stack:
-            opened.last = number
+        if key == "local":
+            current.local = _unquoted(value or "")
+        elif key == "title":
+            current.title = _unquoted(value or "")
+    for opened in stack:
+        opened.last = before
     done.extend(reversed(stack))
     return tuple(
         Item(item.local, item.title, _section(item.parent), item.first, item.last, item.indent)
@@ -101,7 +103,12 @@ def remove(source: str, local: str) -> str:
 
 
 def _section(item: _Open | None) -> tuple[str, ...]:
-    return () if item is None else (*_section(item.parent), item.title)
+    if item is None:
+        return ()
+    if item.path is None:
+        # Its title is known by now: all lines have been read.
+        item.path = (*_section(item.parent), item.title)
+    return item.path
 
 
 def _unquoted(value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..plan import Export
 
@@ -77,8 +77,7 @@ class Entry:
         return self.key
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """One thing that a registry lists, and where."""
 
     object: str

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..code.text import insert_before, remove_lines
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 NAME = "dummy_objects"
 FOLDER = f"{ROOT}/utils"
-_BLOCK = re.compile(r"(?:class|def) (\w+)\(|(\w+) = ")
+_BLOCK = re.compile(r"\n(?:(?:class|def) (\w+)\(|(\w+) = )")
 CLASS = """\
 class {name}(metaclass=DummyObject):
     _backends = {backends}
@@ -116,14 +117,17 @@ def irregular(source: str) -> str:
     return _REGULAR.sub("", source)
 
 
-def _blocks(source: str) -> list[tuple[str, int]]:
+@lru_cache(maxsize=16)
+def _blocks(source: str) -> tuple[tuple[str, int], ...]:
     """The names of the placeholders with their lines; the files are generated, so that a line scan reads them."""
     found: list[tuple[str, int]] = []
-    for number, text in enumerate(source.split("\n"), 1):
-        match = _BLOCK.match(text)
-        if match:
-            found.append((match[1] or match[2], number))
-    return found
+    text = f"\n{source}"
+    line, counted = 0, 0
+    for match in _BLOCK.finditer(text):
+        line += text.count("\n", counted, match.start() + 1)
+        counted = match.start() + 1
+        found.append((match[1] or match[2], line))
+    return tuple(found)
 
 
 def _path(guard: tuple[str, ...]) -> str:

@@ -48,7 +48,23 @@ class Key:
         """The names with their lines."""
         if self.single:
             return [(self.single, self.statement.lineno)]
-        return [] if self.names is None else [pair for pair in code_names.elements(self.names) if pair[0]]
+        if self.names is None:
+            return []
+        pairs = code_names.elements(self.names)
+        return pairs if isinstance(self.names, ast.ImportFrom) else [pair for pair in pairs if pair[0]]
+
+    @property
+    def count(self) -> int:
+        """How many names there are."""
+        if isinstance(self.names, ast.ImportFrom):
+            return len(self.names.names)
+        return len(self.objects)
+
+    def holds(self, name: str) -> bool:
+        """Whether the name is one of them."""
+        if isinstance(self.names, ast.ImportFrom):
+            return any(alias.name == name for alias in self.names.names)
+        return any(found == name for found, _ in self.objects)
 
 
 def _suites(source: str) -> tuple[Suite, ...]:

@@ -36,7 +36,7 @@ def insert(
         key_position: Where among the modules a new one goes.
         guarded: Whether the suite must have exactly the entry's backends; if not, the fullest suite will do.
     """
-    if any(item.object == entry.object for item in listed(source, half)):
+    if entry.object in source and any(key.holds(entry.object) for key in keys(source, half)):
         return source
     suite = _choose(source, entry, half, guarded)
     present = [key for key in keys(source, half) if key.suite.index == suite.index]
@@ -137,7 +137,7 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
     candidates = [suite for suite in suites(source) if suite.half == half]
     counts = {suite.index: 0 for suite in candidates}
     for key in keys(source, half):
-        counts[key.suite.index] += len(key.objects)
+        counts[key.suite.index] += key.count
     matching = [suite for suite in candidates if suite.backends == wanted]
     if not guarded:
         module = {key.suite.index for key in keys(source, half) if key.module == entry.key and key.names is not None}
