@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -325,4 +325,35 @@ def merge_driver(
     click.echo(f"{'would change' if dry_run else done}: {', '.join(changes)}" if changes else f"already {done}")
 
 
-COMMANDS: tuple[click.Command, ...] = (complete, register, todo, tiny, verify, practice, check, merge_driver)
+@click.command()
+@checkout_option
+@json_option
+def conventions(checkout: Path | None, as_json: bool) -> None:
+    """Show what this checkout expects, and from which file that was read."""
+    from .checkout import find_checkout
+    from .house import conventions as all_conventions
+    from .report import print_json
+    from .snapshot import Snapshot
+
+    found = all_conventions(Snapshot(find_checkout(checkout or Path.cwd())))
+    if as_json:
+        print_json({"conventions": [asdict(one) for one in found]})
+        return
+    width = max(len(one.name) for one in found)
+    for one in found:
+        value = "yes" if one.value is True else "no" if one.value is False else one.value
+        shown = ", ".join(value) or "none" if isinstance(value, tuple) else value
+        click.echo(f"{one.name:{width}}  {shown}\n{'':{width}}  {one.meaning} ({one.path})")
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    complete,
+    register,
+    todo,
+    tiny,
+    verify,
+    practice,
+    check,
+    merge_driver,
+    conventions,
+)
