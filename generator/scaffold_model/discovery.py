@@ -21,6 +21,7 @@ from .undecided import Undecided
 
 # So many classes of a kind in a module show that all of the kind are exported.
 FAMILY = 2
+_DEFAULT_BLOCKS = re.compile(r"\n +default_blocks_name = \"(\w+)\"")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+")
 
 
@@ -208,6 +209,10 @@ def _blocks(scanner: Scanner, pipelines: Iterable[Export]) -> Iterator[Export]:
     packages: dict[str, set[str]] = {}
     for pipeline in pipelines:
         named = packages.setdefault(package_of(pipeline.path), set())
+        text = scanner.snapshot.read(pipeline.path) or ""
+        if pipeline.name in scanner.root and scanner.root.keys() >= {*_DEFAULT_BLOCKS.findall(text)}:
+            # Every name that this module holds is registered: which one is whose need not be parsed.
+            continue
         named.add(blocks.default_blocks(pipeline, scanner.snapshot) or "")
     for sites in scanner.sites.values():
         for site in sites:
