@@ -5,13 +5,14 @@ VENV := .venv
 DIFFUSERS_VENV := .venv-diffusers
 BIN := $(VENV)/bin
 
-.PHONY: help demo test quality bench examples clean
+.PHONY: help demo test quality bench matrix examples clean
 
 help:
 	@echo "make demo      the main job in a practice checkout, shown step by step"
 	@echo "make test      set up and run all tests"
 	@echo "make quality   ruff and mypy"
 	@echo "make bench     speed and memory, as ratios of one run"
+	@echo "make matrix    every pair of options, scaffolded and verified; a report in .matrix/"
 	@echo "make examples  write examples/ anew from the template"
 
 $(VENV)/.installed: pyproject.toml
@@ -42,8 +43,12 @@ quality: $(VENV)/.installed
 bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/bench.py
 
+matrix: $(VENV)/.installed $(DIFFUSERS_VENV)/.installed
+	SCAFFOLD_MODEL_PYTHON="$(CURDIR)/$(DIFFUSERS_VENV)/bin/python" PATH="$(CURDIR)/$(BIN):$$PATH" \
+		$(BIN)/python tools/matrix.py $(MATRIX_ARGS)
+
 examples: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/examples.py
 
 clean:
-	rm -rf $(VENV) $(DIFFUSERS_VENV) .demo
+	rm -rf $(VENV) $(DIFFUSERS_VENV) .demo .matrix

@@ -29,6 +29,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tests": ("mixins", "none"),
 }
 
+#: The tasks of each modality, the most usual first.
+TASKS: dict[str, tuple[str, ...]] = {
+    "image": ("t2i", "i2i", "inpaint"),
+    "video": ("t2v", "i2v", "v2v"),
+    "audio": ("t2a",),
+}
+
 #: Values that the axis has and the template does not serve yet, with what it serves.
 UNSUPPORTED: dict[tuple[str, str], str] = {
     ("modality", "video"): "not supported yet; image is",

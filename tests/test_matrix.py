@@ -1,0 +1,73 @@
+"""The covering array of ``make matrix``: it covers what it says, and its cells are what the command line takes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+
+from scaffold_model.cli import cli
+from scaffold_model.spec import CHOICES, UNSUPPORTED, ModelSpec
+
+
+@pytest.fixture(scope="module")
+def matrix() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("matrix", ROOT / "tools" / "matrix.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["matrix"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_pair_of_values_that_makes_sense_is_in_a_cell(matrix: ModuleType) -> None:
+    cells = matrix.feasible()
+    chosen = matrix.covering_array(cells)
+    covered = set().union(*map(matrix.pairs, chosen))
+    assert covered == set().union(*map(matrix.pairs, cells))
+    assert len(chosen) < 50
+    assert chosen == matrix.covering_array(matrix.feasible()), "the array is the same on every run"
+
+
+def test_every_axis_is_in_the_array_with_all_of_its_values(matrix: ModuleType) -> None:
+    chosen = matrix.covering_array(matrix.feasible())
+    # What a checkout decides is no axis.
+    for axis in set(CHOICES) - {"tests"}:
+        values = (
+            {cell[axis] for cell in chosen} if axis != "task" else {task for cell in chosen for task in cell[axis]}
+        )
+        assert values == {value for value in CHOICES[axis] if (axis, value) not in UNSUPPORTED}, axis
+
+
+def test_the_options_of_a_cell_are_its_answers(matrix: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ModelSpec] = []
+
+    def create(options: dict[str, object]) -> None:
+        given = {key: options[key] for key in ModelSpec.__dataclass_fields__ if options.get(key) not in (None, ())}
+        seen.append(ModelSpec.from_answers(given))
+
+    monkeypatch.setattr("scaffold_model.cli._create", create)
+    for cell in matrix.covering_array(matrix.feasible()):
+        done = CliRunner().invoke(cli, ["--name", "foo", *matrix.flags(cell)])
+        assert done.exit_code == 0, done.output
+        assert seen[-1] == ModelSpec(name="foo", **cell)
+
+
+def test_the_report_says_what_is_red(matrix: ModuleType, tmp_path: Path) -> None:
+    green = matrix.CellReport(0, "--modular", passed=12, skipped=3, lines=100, code=60, seconds=2.4)
+    red = matrix.CellReport(1, "--standard", ["ruff check: failed: <1 error>"], failed=1)
+    matrix.write_report([green, red], "abc1234", 541, tmp_path)
+    data = json.loads((tmp_path / "matrix.json").read_text(encoding="utf-8"))
+    assert (data["revision"], data["pairs"], data["red"]) == ("abc1234", 541, 1)
+    assert [cell["problems"] for cell in data["cells"]] == [[], ["ruff check: failed: <1 error>"]]
+    page = (tmp_path / "matrix.html").read_text(encoding="utf-8")
+    assert "<li>ruff check: failed: &lt;1 error&gt;</li>" in page
+    assert page.count('class="ok">green') == 1
+    assert "http" not in page, "the page needs no other file"
