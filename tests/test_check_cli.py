@@ -204,6 +204,36 @@ def test_what_fix_registers_is_in_the_manifest_of_its_scaffold(checkout: Path) -
 
 
 @pytest.mark.checkout
+def test_what_fix_takes_out_leaves_the_manifest(checkout: Path) -> None:
+    assert run_command("--name", "foo", "--yes", cwd=checkout).returncode == 0
+    model = checkout / "src/diffusers/models/transformers/transformer_foo.py"
+    model.write_text(model.read_text().replace("FooTransformer2DModel", "FooBarModel"))
+    done = run_command("register", "--fix", "--json", cwd=checkout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    edited = json.loads((checkout / ".scaffold" / "foo" / "manifest.json").read_text())["edited"]
+    objects = {name for entries in edited.values() for _, name in entries}
+    assert "FooTransformer2DModel" not in objects
+    assert "FooModularPipeline" in objects
+
+
+@pytest.mark.checkout
+def test_what_shipped_before_the_baseline_is_old(checkout: Path) -> None:
+    assert run_command("--name", "foo", "--yes", cwd=checkout).returncode == 0
+    harness = "def build_reference():\n    pass\n\n\ndef build_target():\n    pass\n"
+    (checkout / "benchmarks" / "compare_foo.py").write_text(harness)
+
+    def harnesses() -> list[str]:
+        done = run_command("check", "--baseline", "HEAD", "--json", cwd=checkout)
+        findings = json.loads(done.stdout)["findings"]
+        return [one["path"] for one in findings if one["object"] == "compare_foo"]
+
+    assert harnesses() == ["benchmarks/compare_foo.py"]
+    subprocess.run(["git", "-C", str(checkout), "add", "-A"], check=True)
+    _commit(checkout)
+    assert harnesses() == []
+
+
+@pytest.mark.checkout
 def test_pre_commit_runs_the_hook(checkout: Path, tmp_path: Path) -> None:
     """The hook of this repository, run by pre-commit itself: green, then red on an omission."""
     hooked = tmp_path / "hooks"

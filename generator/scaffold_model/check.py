@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .audit import Problem, View, audit_view, new_since
+from .audit import Branch, Problem, View, audit_view, new_since
 from .audit.checklist import Line, checklist
 from .audit.copies import Ruff, dependants
 from .audit.family import Family, find_family
@@ -82,7 +82,10 @@ def check(root: Path, snapshot: Snapshot, request: Request, ruff: Ruff) -> Check
     old: list[Problem] = []
     if before is not None:
         then = View(before)
-        old = audit_view(then, copied=_copied(then, request, None, changed), ruff=ruff)
+        now = asked.result()
+        # What shipped before the baseline is old, although it is part of the same pull request.
+        earlier = Branch(frozenset(path for path in now.added if before.exists(path))) if now else None
+        old = audit_view(then, branch=earlier, copied=_copied(then, request, None, changed), ruff=ruff)
     view, family, problems = problems_in(snapshot)
     fresh: Sequence[Problem] = new_since(problems, old)
     plan = Plan()

@@ -48,6 +48,22 @@ class Manifest:
                 new = True
         return new
 
+    def forget_entries(self, texts: Mapping[str, str]) -> bool:
+        """Forget registrations whose name an edit took out; True when there was one.
+
+        Args:
+            texts: The edited files as they are now, by path.
+        """
+        gone = False
+        for path, text in texts.items():
+            known = self.edited.get(path, [])
+            left = [entry for entry in known if entry[1] in text]
+            if left != known:
+                self.edited[path] = left
+                gone = True
+        self.edited = {path: entries for path, entries in self.edited.items() if entries}
+        return gone
+
     def text(self) -> str:
         """The manifest as a JSON file."""
         return (

@@ -207,7 +207,8 @@ def record_registered(snapshot: Snapshot, plan: Plan) -> Plan:
         spec = read_spec(snapshot, name)
         mine = [entry for entry in plan.entries if spec.is_entry(entry.object)]
         path = manifest_path(name)
-        if manifest.record_entries(mine):
+        fewer = manifest.forget_entries({edit.path: edit.after for edit in plan.edits})
+        if manifest.record_entries(mine) or fewer:
             edits.append(Edit(path, snapshot.read(path) or "", manifest.text()))
     return replace(plan, edits=tuple(edits))
 

@@ -72,8 +72,9 @@ def branch(root: Path, snapshot: Snapshot) -> Branch | None:
         base = _merge_base(root) or _manifest_base(root, snapshot)
         if base is None:
             return None
-        added = _split(git(root, "diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", base, "--", *PLACES))
-        return Branch(frozenset({*added, *_untracked(root)}))
+        # Everywhere: what must not ship may lie beside the places that are audited.
+        added = _split(git(root, "diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", base, "--", "."))
+        return Branch(frozenset({*added, *_untracked(root, ".")}))
     except NotACheckout:
         return None
 
@@ -104,8 +105,8 @@ def _manifest_base(root: Path, snapshot: Snapshot) -> str | None:
     return git(root, "merge-base", "--octopus", "HEAD", *bases)
 
 
-def _untracked(root: Path) -> list[str]:
-    return _split(git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *PLACES))
+def _untracked(root: Path, *places: str) -> list[str]:
+    return _split(git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *(places or PLACES)))
 
 
 def _split(text: str) -> list[str]:
