@@ -1,6 +1,6 @@
 """``make matrix``: a pairwise covering array of all axes, every cell scaffolded into a fresh clone and verified there.
 
-    python tools/matrix.py                       every cell; the report goes to .matrix/
+    python tools/matrix.py                       every cell; the report goes to .matrix/, a red cell stays
     python tools/matrix.py --list                the cells, as command lines
     python tools/matrix.py --cell 3 --cell 7     only these
 
@@ -33,6 +33,8 @@ from scaffold_model.spec import CHOICES, TASKS, ModelSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / ".matrix"
+#: Not below this project, whose pytest settings would hold for the tests of the clones there.
+WORK = Path.home() / ".cache" / "scaffold-model" / "matrix"
 NAME = "foo"
 
 #: Autoencoders of each modality: an existing class, and a new one. What the template does not serve yet makes no cell.
@@ -281,12 +283,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{index:3} {shlex.join(flags(cell))}")
         print(f"{len(cells)} cells cover {covered} pairs of values")
         return 0
-    work = REPORT / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    REPORT.mkdir(exist_ok=True)
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
     (REPORT / ".gitignore").write_text("*\n", encoding="utf-8")
     revision = _git(options.checkout, "rev-parse", "--short", options.revision).strip()
-    runner = Runner(options.checkout, options.python, work, revision)
+    runner = Runner(options.checkout, options.python, WORK, revision)
     reports: list[CellReport] = []
     with ThreadPoolExecutor(options.jobs) as pool:
         for report in pool.map(lambda pair: runner.cell(*pair), numbered):
