@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -93,6 +95,18 @@ def pinned_ruff(pristine: Path) -> str:
         if shown.split()[-1:] == [pinned.removeprefix("ruff==")]:
             return candidate
     pytest.skip(f"{pinned} is neither on PATH nor beside SCAFFOLD_MODEL_PYTHON")
+
+
+def load_tool(name: str) -> ModuleType:
+    """A script of ``tools/`` as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    # A dataclass looks its module up there.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def git_status(checkout: Path) -> str:

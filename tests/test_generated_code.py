@@ -90,10 +90,7 @@ def test_generated_code_computes_what_it_should(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "result.json").read_text())
-    failed = "\n".join(f"{name}:\n{outcome}" for name, outcome in result.items() if outcome != "passed")
-    assert not failed, failed
-    assert list(result) == checks
+    assert json.loads((tmp_path / "result.json").read_text()) == checks
     assert git_status(root) == before
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT
+from conftest import load_tool
 
 from scaffold_model.cli import cli
 from scaffold_model.spec import CHOICES, UNSUPPORTED, ModelSpec
@@ -18,13 +16,7 @@ from scaffold_model.spec import CHOICES, UNSUPPORTED, ModelSpec
 
 @pytest.fixture(scope="module")
 def matrix() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("matrix", ROOT / "tools" / "matrix.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["matrix"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("matrix")
 
 
 def test_every_pair_of_values_that_makes_sense_is_in_a_cell(matrix: ModuleType) -> None:
@@ -71,3 +63,19 @@ def test_the_report_says_what_is_red(matrix: ModuleType, tmp_path: Path) -> None
     assert "<li>ruff check: failed: &lt;1 error&gt;</li>" in page
     assert page.count('class="ok">green') == 1
     assert "http" not in page, "the page needs no other file"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cell", "999"], "there is no cell 999"),
+        (["--checkout", "/nonexistent", "--cell", "0"], "git rev-parse failed"),
+    ],
+)
+def test_what_can_not_be_run_is_refused(
+    matrix: ModuleType, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        matrix.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err

@@ -28,7 +28,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from scaffold_model.errors import BadInput
+from scaffold_model.checkout import git
+from scaffold_model.errors import BadInput, ScaffoldError
 from scaffold_model.spec import CHOICES, TASKS, ModelSpec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,17 +146,12 @@ class CellReport:
     seconds: float = 0.0
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout
-
-
 class Runner:
-    """Runs cells in clones of one checkout, with one Hub cache and one Python for all of them."""
+    """Runs cells in clones of one checkout, each with a Hub cache of its own."""
 
-    def __init__(self, checkout: Path, python: str, work: Path, revision: str) -> None:
+    def __init__(self, checkout: Path, python: str, revision: str) -> None:
         self.checkout = checkout
         self.python = python
-        self.work = work
         self.revision = revision
 
     def tool(self, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -174,10 +170,10 @@ class Runner:
         """Scaffold, register again, verify, count."""
         report = CellReport(index, shlex.join(flags(answers)))
         start = time.perf_counter()
-        root = self.work / f"cell{index}"
+        root = WORK / f"cell{index}"
         try:
             subprocess.run(["git", "clone", "--quiet", str(self.checkout), str(root)], check=True)
-            _git(root, "checkout", "--quiet", "--detach", self.revision)
+            git(root, "checkout", "--quiet", "--detach", self.revision)
             self._run(root, answers, report)
         finally:
             report.seconds = time.perf_counter() - start
@@ -192,7 +188,7 @@ class Runner:
             report.problems.append(f"create: {made.stderr.strip() or made.returncode}")
             return
         self._count(root, report)
-        before = _git(root, "status", "--porcelain", "--untracked-files=all", "--ignored")
+        before = git(root, "status", "--porcelain", "--untracked-files=all", "--ignored")
         again = self.tool(root, "register", "--json")
         if again.returncode or json.loads(again.stdout)["status"] != "unchanged":
             report.problems.append(f"register again: {again.stdout.strip()[:300]}{again.stderr.strip()}")
@@ -210,18 +206,18 @@ class Runner:
             report.failed += gate.get("failed") or 0
             if gate["status"] != "passed":
                 report.problems.append(f"{gate['name']}: {gate['status']}: {gate.get('detail', '')}")
-        if _git(root, "status", "--porcelain", "--untracked-files=all", "--ignored") != before:
+        if git(root, "status", "--porcelain", "--untracked-files=all", "--ignored") != before:
             report.problems.append("verify left something behind")
 
     def _count(self, root: Path, report: CellReport) -> None:
         removed = 0
-        for line in _git(root, "diff", "--numstat").splitlines():
+        for line in git(root, "diff", "--numstat").splitlines():
             plus, minus, _ = line.split("\t")
             report.lines += int(plus)
             removed += int(minus)
         if removed:
             report.problems.append(f"{removed} lines of existing files were changed")
-        for path in _git(root, "ls-files", "--others", "--exclude-standard").splitlines():
+        for path in git(root, "ls-files", "--others", "--exclude-standard").splitlines():
             count = len((root / path).read_text(encoding="utf-8").splitlines())
             report.lines += count
             if path.startswith("src/"):
@@ -275,6 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     cells = covering_array(feasible())
     covered = len(set().union(*map(pairs, cells)))
+    unknown = sorted(set(options.cell or ()) - set(range(len(cells))))
+    if unknown:
+        parser.error(f"there is no cell {unknown[0]}; --list shows them")
     numbered: Iterable[tuple[int, Answers]] = [
         (index, cell) for index, cell in enumerate(cells) if not options.cell or index in options.cell
     ]
@@ -283,12 +282,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{index:3} {shlex.join(flags(cell))}")
         print(f"{len(cells)} cells cover {covered} pairs of values")
         return 0
+    try:
+        revision = git(options.checkout, "rev-parse", "--short", options.revision)
+    except ScaffoldError as error:
+        parser.error(error.line)
     REPORT.mkdir(exist_ok=True)
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     (REPORT / ".gitignore").write_text("*\n", encoding="utf-8")
-    revision = _git(options.checkout, "rev-parse", "--short", options.revision).strip()
-    runner = Runner(options.checkout, options.python, WORK, revision)
+    runner = Runner(options.checkout, options.python, revision)
     reports: list[CellReport] = []
     with ThreadPoolExecutor(options.jobs) as pool:
         for report in pool.map(lambda pair: runner.cell(*pair), numbered):

@@ -15,12 +15,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from scaffold_model.conventions import detect
+from scaffold_model.discovery import discover
 from scaffold_model.practice import lay_out, wheel_cache, wheel_of
-from scaffold_model.registries import OPTIONAL, REGISTRIES, Registry
+from scaffold_model.registries import REGISTRIES, Listed, Registry
 from scaffold_model.registries.base import ROOT
 from scaffold_model.scanning import Scanner
 from scaffold_model.snapshot import Snapshot
@@ -80,41 +83,13 @@ def _registry_files(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in found if path.is_file()}
 
 
-def _entries(
-    snapshot: Snapshot, registry: Registry, paths: Sequence[str]
-) -> set[tuple[str, str, str, tuple[str, ...]]]:
-    """What a registry lists: path, key, name and backend group."""
-    found: set[tuple[str, str, str, tuple[str, ...]]] = set()
-    for path in paths:
-        for item in registry.listed(snapshot.read(path) or ""):
-            found.add((path, item.key, item.object, tuple(sorted(item.backends))))
-    return found
-
-
-def _run(root: Path) -> dict[str, list[str]]:
+def _run(root: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "scaffold_model", "register", "--checkout", str(root), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"register ended with {done.returncode}: {done.stdout}{done.stderr}")
-    result: dict[str, list[str]] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
-
-
-#: The registries of a released package, by the file that each of them reads.
-_PLACES = {
-    "models_structure": f"{ROOT}/models/__init__.py",
-    "models_types": f"{ROOT}/models/__init__.py",
-    "schedulers_structure": f"{ROOT}/schedulers/__init__.py",
-    "schedulers_types": f"{ROOT}/schedulers/__init__.py",
-    "pipelines_structure": f"{ROOT}/pipelines/__init__.py",
-    "pipelines_types": f"{ROOT}/pipelines/__init__.py",
-    "modular_structure": f"{ROOT}/modular_pipelines/__init__.py",
-    "modular_types": f"{ROOT}/modular_pipelines/__init__.py",
-    "loaders_structure": f"{ROOT}/loaders/__init__.py",
-    "loaders_types": f"{ROOT}/loaders/__init__.py",
-    "root_structure": f"{ROOT}/__init__.py",
-    "root_types": f"{ROOT}/__init__.py",
-}
 
 
 def compare(older: str, newer: str) -> Pair:
@@ -130,11 +105,12 @@ def compare(older: str, newer: str) -> Pair:
         subprocess.run(["git", "-C", str(made), "init", "--quiet"], check=True)
         notices = _run(made)["notices"]
         pair.repeated = [edit["path"] for edit in _run(made)["edited"]]
-        _judge(pair, Snapshot(before), Snapshot(wanted), Snapshot(made), notices)
+        judge(pair, Snapshot(before), Snapshot(wanted), Snapshot(made), notices)
     return pair
 
 
-def _judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notices: Sequence[str]) -> None:
+def judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notices: Sequence[str]) -> None:
+    """Fill ``pair`` in from the older release, the newer one, and what registration made of the two."""
     old, new, now = (set(Scanner(snapshot).root) for snapshot in (before, wanted, made))
     sites, stood = Scanner(wanted).sites, Scanner(before).sites
     added = sorted(name for name in new - old if not name.startswith(("is_", "dummy_")))
@@ -150,22 +126,30 @@ def _judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notic
             pair.noticed.append(name)
         elif name in pair.additions:
             pair.missing.append(name)
+    pair.wrong = sorted(_differences(wanted, made, set(pair.registered)))
+
+
+def _differences(wanted: Snapshot, made: Snapshot, names: set[str]) -> Iterator[str]:
+    """What the registries say of ``names`` otherwise than in the release, each registry at all places where it lists them."""
+    conventions = detect(wanted)
+    exports = [export for export in discover(made).exports if export.name in names]
     for registry in REGISTRIES:
-        if registry.NAME in _PLACES and registry not in OPTIONAL:
-            path = _PLACES[registry.NAME]
-            real, ours = _entries(wanted, registry, [path]), _entries(made, registry, [path])
-            names = {*pair.registered}
-            pair.wrong += [f"{registry.NAME}: {entry[1:]}" for entry in sorted(real ^ ours) if entry[2] in names]
-    for name in pair.registered:
-        real_dummies, our_dummies = _dummies(wanted, name), _dummies(made, name)
-        if real_dummies != our_dummies:
-            pair.wrong.append(f"dummy of {name}: {our_dummies}, in the release {real_dummies}")
+        entries = [entry for export in exports for entry in registry.entries(export, conventions, wanted)]
+        objects = {entry.object for entry in entries}
+        for path in sorted({entry.path for entry in entries}):
+            real, ours = ({_facts(item) for item in _listed(registry, one, path)} for one in (wanted, made))
+            for fact in sorted(real ^ ours, key=repr):
+                if fact[0] in objects:
+                    yield f"{registry.NAME}: {'lacks' if fact in real else 'has'} {fact} in {path}"
 
 
-def _dummies(snapshot: Snapshot, name: str) -> list[str]:
-    folder = f"{ROOT}/utils"
-    files = [file for file in snapshot.files(folder) if file.startswith("dummy_")]
-    return [file for file in files if f"\nclass {name}(" in (snapshot.read(f"{folder}/{file}") or "")]
+def _listed(registry: Registry, snapshot: Snapshot, path: str) -> list[Listed]:
+    return registry.listed(snapshot.read(path) or "")
+
+
+def _facts(item: Listed) -> tuple[str, str | tuple[str, ...], str, tuple[str, ...]]:
+    """Everything about a listed object but its line."""
+    return item.object, item.key, item.value, tuple(sorted(item.backends))
 
 
 def main(versions: Sequence[str]) -> int:

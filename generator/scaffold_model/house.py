@@ -48,7 +48,7 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     flux = f"{SOURCES}/models/transformers/transformer_flux.py"
     peft = f"{SOURCES}/utils/peft_utils.py"
     loading = f"{SOURCES}/models/modeling_utils.py"
-    workflows = _first_with(snapshot, f"{SOURCES}/modular_pipelines", "_workflow_map")
+    workflows = _first_with(snapshot, f"{SOURCES}/modular_pipelines", "\n    _workflow_map = {")
     return (
         Convention("line_length", found.line_length, PYPROJECT, "the longest line that the formatter leaves alone"),
         Convention("union_hints", _union_hints(read("setup.py")), "setup.py", "an optional type is `X | None`"),
@@ -114,12 +114,8 @@ def _union_hints(setup: str) -> bool:
 
 
 def _first_with(snapshot: Snapshot, folder: str, word: str) -> str | None:
-    """The first file of the packages in a folder that holds a word."""
-    for package in snapshot.folders(folder):
-        for path in snapshot.walk(f"{folder}/{package}"):
-            if word in (snapshot.read(path) or ""):
-                return path
-    return None
+    """The first file below a folder that holds a word."""
+    return next((path for path in snapshot.walk(folder) if word in (snapshot.read(path) or "")), None)
 
 
 def _sections(toctree: str) -> tuple[str, ...]:
@@ -142,18 +138,13 @@ def _pipeline_tests(snapshot: Snapshot, read: Callable[[str], str]) -> tuple[str
 
 
 def _modular_tests(snapshot: Snapshot) -> tuple[str, str]:
-    found = _first_class(snapshot, _MODULAR_TESTS, "class BaseModularPipelineTesterConfig")
+    found = _first_with(snapshot, _MODULAR_TESTS, "class BaseModularPipelineTesterConfig")
     if found:
         return "config", found
     return ("common" if snapshot.exists(_OLD_MODULAR_TESTS) else "none"), _OLD_MODULAR_TESTS
 
 
-def _first_class(snapshot: Snapshot, folder: str, statement: str) -> str | None:
-    paths = (f"{folder}/{name}" for name in snapshot.files(folder))
-    return next((path for path in paths if statement in (snapshot.read(path) or "")), None)
-
-
 def _lora_tests(snapshot: Snapshot) -> tuple[str, str]:
     if snapshot.exists(_LORA_TESTS):
         return "pipelines", _LORA_TESTS
-    return ("lora" if snapshot.folders("tests") and "lora" in snapshot.folders("tests") else "none"), "tests/lora"
+    return ("lora" if "lora" in snapshot.folders("tests") else "none"), "tests/lora"

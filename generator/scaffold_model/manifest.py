@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +34,8 @@ class Manifest:
 
     def record_created(self, files: Mapping[str, str]) -> None:
         """Remember new files by the hash of their text."""
+        import hashlib
+
         for path, text in sorted(files.items()):
             self.created[path] = hashlib.sha256(text.encode("utf-8")).hexdigest()
 

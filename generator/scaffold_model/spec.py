@@ -15,11 +15,18 @@ from typing import Any
 
 from .errors import BadInput
 
+#: The tasks of each modality, the most usual first.
+TASKS: dict[str, tuple[str, ...]] = {
+    "image": ("t2i", "i2i", "inpaint"),
+    "video": ("t2v", "i2v", "v2v"),
+    "audio": ("t2a",),
+}
+
 #: The values of every question with a closed list, the recommended one first.
 CHOICES: dict[str, tuple[str, ...]] = {
     "format": ("modular", "standard", "both"),
     "modality": ("image", "video", "audio"),
-    "task": ("t2i", "i2i", "inpaint", "t2v", "i2v", "v2v", "t2a"),
+    "task": tuple(task for tasks in TASKS.values() for task in tasks),
     "attention": ("joint", "cross"),
     "text_encoder": ("t5", "clip", "qwen3"),
     "guidance": ("cfg", "embedded"),
@@ -27,13 +34,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "single_file": ("no", "yes"),
     "auto_pipeline": ("no", "yes"),
     "tests": ("mixins", "none"),
-}
-
-#: The tasks of each modality, the most usual first.
-TASKS: dict[str, tuple[str, ...]] = {
-    "image": ("t2i", "i2i", "inpaint"),
-    "video": ("t2v", "i2v", "v2v"),
-    "audio": ("t2a",),
 }
 
 #: Values that the axis has and the template does not serve yet, with what it serves.

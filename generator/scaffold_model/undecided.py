@@ -15,6 +15,7 @@ from .plan import Export
 from .registries.base import ROOT
 from .scanning import TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
 
+OUTPUT = "is an output class, seldom exported at the root"
 PACKAGE_HALVES = (("structure", "package_structure"), ("types", "package_types"))
 
 
@@ -65,27 +66,15 @@ class Undecided:
             if package_of(site.path) in self._old and site.path not in self.fresh and not self._is_new_output(site):
                 continue
             if self._is_model(site):
-                yield (
-                    f"{site.path}: {site.name} is a ModelMixin inside pipelines/, exported at the root in half of "
-                    f"the cases; take it from `diffusers` in a test or docs page to have it registered"
-                )
+                yield _notice(site, "is a ModelMixin inside pipelines/, exported at the root in half of the cases")
             elif site.name.endswith("Output"):
-                yield (
-                    f"{site.path}: {site.name} is an output class, seldom exported at the root; "
-                    f"take it from `diffusers` in a test or docs page to have it registered"
-                )
+                yield _notice(site, OUTPUT)
             elif self._is_argument(site) or all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES):
-                yield (
-                    f"{site.path}: {site.name} is public in its package and of no kind that is exported by rule; "
-                    f"take it from `diffusers` in a test or docs page to have it registered"
-                )
+                yield _notice(site, "is public in its package and of no kind that is exported by rule")
         for name, sites in self.scanner.sites.items():
             for site in sites:
                 if site.path in self.fresh and name.endswith("SchedulerOutput") and self._is_left_out(site):
-                    yield (
-                        f"{site.path}: {name} is an output class, seldom exported at the root; "
-                        f"take it from `diffusers` in a test or docs page to have it registered"
-                    )
+                    yield _notice(site, OUTPUT)
 
     def _is_argument(self, site: ClassSite) -> bool:
         """A class without bases that a method of its own pipeline module takes: the user has to make one."""
@@ -196,3 +185,8 @@ class Undecided:
 
 def _is_pipeline_module(site: ClassSite) -> bool:
     return site.path.rsplit("/", 1)[-1].startswith("pipeline_")
+
+
+def _notice(site: ClassSite, reason: str) -> str:
+    """Why a class is left to the contributor, and how to have it registered."""
+    return f"{site.path}: {site.name} {reason}; take it from `diffusers` in a test or docs page to have it registered"

@@ -6,6 +6,7 @@ from scaffold_model.code.ordering import (
     common_prefix,
     import_module_key,
     import_name_key,
+    natural,
     object_key,
     sorted_position,
 )
@@ -64,3 +65,10 @@ def test_the_place_with_the_fewest_neighbours_out_of_order(present: str, new: st
 def test_the_common_prefix_of_two_names() -> None:
     assert common_prefix("FluxPipeline", "Flux2Pipeline") == 4
     assert common_prefix("", "x") == 0
+
+
+def test_natural_order_of_long_numbers_and_leading_zeros() -> None:
+    names = ["AB", "A100000000000000000000", "A10", "A99999999999999999999", "A9"]
+    expected = ["A9", "A10", "A99999999999999999999", "A100000000000000000000", "AB"]
+    assert sorted(names, key=natural) == expected
+    assert natural("A01") == natural("A1")
