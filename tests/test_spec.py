@@ -10,7 +10,7 @@ import yaml
 from conftest import ROOT
 
 from scaffold_model.errors import BadInput
-from scaffold_model.spec import CHOICES, UNSUPPORTED, ModelSpec
+from scaffold_model.spec import CHOICES, TASKS, ModelSpec
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,12 @@ def test_a_keyword_is_refused(name: str) -> None:
     ("answers", "message"),
     [
         ({"format": "modula"}, "--format 'modula' is unknown; choose one of modular, standard, both"),
-        ({"modality": "video"}, "--modality video: not supported yet; image is"),
-        ({"task": ["t2i", "i2i"]}, "--task i2i: not supported yet; t2i is"),
-        ({"task": []}, "--task is empty"),
+        ({"modality": "text"}, "--modality 'text' is unknown; choose one of image, video, audio"),
+        ({"modality": "video", "task": ["t2v", "i2i"]}, "--task i2i t2v: belongs to another --modality"),
+        ({"task": ["t2x"]}, "--task 't2x' is unknown"),
         ({"task": 3}, "--task must be a list of tasks"),
-        ({"vae": "new"}, "--vae new: a new autoencoder is not supported yet"),
         ({"vae": "a b"}, "--vae 'a b' must be the name of an autoencoder class"),
-        ({"single_file": True}, "--single-file yes: not supported yet"),
+        ({"single_file": True}, "--single-file yes: needs --hub-repo"),
         ({"auto_pipeline": True}, "--auto-pipeline yes: needs a standard pipeline class"),
         ({"title": "a\nb"}, "--title"),
         ({"title": "{{ 1 }}"}, "--title"),
@@ -128,12 +127,11 @@ def test_the_choices_of_copier_are_ours() -> None:
             }
         assert set(values) <= set(CHOICES[question]), question
         for value in CHOICES[question]:
-            reason = UNSUPPORTED.get((question, value))
-            if value in values:
-                assert values[value].get("validator") == reason, (question, value)
-            else:
-                # Tasks of other modalities are not offered by Copier at all, until their modality is.
-                assert reason is not None, (question, value)
+            assert value in values, (question, value)
+            if question == "task":
+                modality = next(modality for modality, tasks in TASKS.items() if value in tasks)
+                reason = f"{{% if modality != '{modality}' %}}belongs to modality {modality}{{% endif %}}"
+                assert values[value]["validator"] == reason
 
 
 def test_the_defaults_of_copier_are_ours() -> None:

@@ -8,14 +8,17 @@ from typing import Any
 import click
 
 from .errors import BadInput
-from .spec import CHOICES, UNSUPPORTED, ModelSpec, default_class_prefix, default_title
+from .spec import CHOICES, TASKS, VAES, ModelSpec, default_class_prefix, default_title
 
 _QUESTIONS: tuple[tuple[str, str], ...] = (
     ("format", "Pipeline format"),
+    ("modality", "What the model generates"),
+    ("task", "What the pipelines do, separated by commas"),
     ("attention", "Attention"),
     ("text_encoder", "Text encoder"),
-    ("vae", "Autoencoder class"),
+    ("vae", "Autoencoder class, or new"),
     ("scheduler", "Scheduler class, or new"),
+    ("guidance", "Guidance: classifier-free, or embedded in a distilled model"),
     ("lora", "LoRA loader mixin (usually a later pull request)"),
 )
 
@@ -29,15 +32,22 @@ def ask_missing(given: Mapping[str, Any]) -> dict[str, Any]:
     answers = dict(given)
     if "name" not in answers:
         answers["name"] = click.prompt("Name of the model (snake_case)", value_proc=_checked_name, err=True)
-    defaults = {"vae": "AutoencoderKL", "scheduler": "FlowMatchEulerDiscreteScheduler"}
     for question, text in _QUESTIONS:
         if question in answers:
             continue
-        if question in CHOICES:
-            values = [value for value in CHOICES[question] if (question, value) not in UNSUPPORTED]
+        if question == "task":
+            answers[question] = click.prompt(
+                f"{text} ({', '.join(TASKS[answers['modality']])})",
+                default=TASKS[answers["modality"]][0],
+                value_proc=lambda given: _tasks(given, answers["modality"]),
+                err=True,
+            )
+        elif question in CHOICES:
+            values = CHOICES[question]
             answers[question] = click.prompt(text, type=click.Choice(values), default=values[0], err=True)
         else:
-            answers[question] = click.prompt(text, default=defaults[question], err=True)
+            default = VAES[answers["modality"]] if question == "vae" else "FlowMatchEulerDiscreteScheduler"
+            answers[question] = click.prompt(text, default=default, err=True)
     name = str(answers["name"])
     if "title" not in answers:
         answers["title"] = click.prompt("Title for docs", default=default_title(name), err=True)
@@ -51,3 +61,11 @@ def _checked_name(value: str) -> str:
         return ModelSpec(name=value).name
     except BadInput as error:
         raise click.UsageError(error.message) from None
+
+
+def _tasks(value: str, modality: str) -> tuple[str, ...]:
+    tasks = tuple(task.strip() for task in value.split(",") if task.strip())
+    for task in tasks:
+        if task not in TASKS[modality]:
+            raise click.UsageError(f"{task!r} is none of {', '.join(TASKS[modality])}")
+    return tasks

@@ -37,17 +37,16 @@ class _Group(click.Group):
         formatter.write_usage("scaffold-model", "COMMAND [OPTIONS]", prefix="       ")
 
 
-def _choice(question: str, help_text: str, **extra: Any) -> Callable[[Any], Any]:
-    from .spec import CHOICES, UNSUPPORTED, flag
+def _choice(question: str, help_text: str, default: str | None = None, **extra: Any) -> Callable[[Any], Any]:
+    from .spec import CHOICES, flag
 
     values = CHOICES[question]
-    supported = [value for value in values if (question, value) not in UNSUPPORTED]
     return click.option(
         flag(question),
         question,
         default=None,
-        metavar="|".join(supported),
-        help=f"{help_text}  [default: {supported[0]}]",
+        metavar="|".join(values),
+        help=f"{help_text}  [default: {default or values[0]}]",
         **extra,
     )
 
@@ -63,19 +62,24 @@ def _choice(question: str, help_text: str, **extra: Any) -> Callable[[Any], Any]
 @click.option("--standard", "format", flag_value="standard", help="A standard DiffusionPipeline.")
 @click.option("--both", "format", flag_value="both", help="Both.")
 @_choice("modality", "What the model generates.")
-@_choice("task", "What the pipeline does; repeatable.", multiple=True)
+@_choice("task", "What the pipelines do; repeatable.", default="the modality's first", multiple=True)
 @_choice("attention", "Joint text and image tokens, or text by cross-attention.")
 @_choice("text_encoder", "Text encoder.")
-@click.option("--vae", default=None, metavar="CLASS", help="Autoencoder class.  [default: AutoencoderKL]")
+@click.option(
+    "--vae",
+    default=None,
+    metavar="CLASS|new",
+    help="Autoencoder class, or a new one.  [default: by modality, AutoencoderKL]",
+)
 @click.option(
     "--scheduler",
     default=None,
     metavar="CLASS|new",
     help="Flow-matching scheduler class, or a new one.  [default: FlowMatchEulerDiscreteScheduler]",
 )
-@_choice("guidance", "Classifier-free guidance.")
+@_choice("guidance", "Classifier-free guidance, or guidance as an input of a distilled model.")
 @click.option("--lora", is_flag=True, default=None, help="A LoRA loader mixin, wired to model and pipeline.")
-@click.option("--single-file", is_flag=True, default=None, help="Loading of original checkpoints (not supported yet).")
+@click.option("--single-file", is_flag=True, default=None, help="Loading of original checkpoints; needs --hub-repo.")
 @click.option("--auto-pipeline", is_flag=True, default=None, help="An entry in the AutoPipeline mapping.")
 @click.option("--title", default=None, help="Title for docs.  [default: from the name, 'Y Image']")
 @click.option("--class-prefix", default=None, help="Prefix of class names.  [default: from the name, 'YImage']")

@@ -60,7 +60,9 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
             if snapshot.exists(place) or snapshot.files(place) or snapshot.folders(place):
                 raise BadInput(f"{spec.name} exists already", path=place, hint="choose another --name")
     _check_class_names(spec, snapshot)
-    _check_component(snapshot, "vae", spec.vae, "src/diffusers/models/autoencoders", "Autoencoder", VAE_ARGUMENTS)
+    if spec.vae != "new":
+        arguments = VAE_ARGUMENTS if spec.vae_statistics == "scale_shift" else ()
+        _check_component(snapshot, "vae", spec.vae, "src/diffusers/models/autoencoders", "Autoencoder", arguments)
     if spec.scheduler != "new":
         _check_component(
             snapshot, "scheduler", spec.scheduler, "src/diffusers/schedulers", "Scheduler", SCHEDULER_ARGUMENTS

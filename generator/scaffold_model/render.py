@@ -52,7 +52,7 @@ def template_source() -> TemplateSource:
     clone = Path(__file__).resolve().parents[2]
     if (clone / "copier.yml").is_file() and (clone / ".git").exists():
         status = subprocess.run(
-            ["git", "-C", str(clone), "status", "--porcelain", "--", "template", "copier.yml", "tasks"],
+            ["git", "-C", str(clone), "status", "--porcelain", "--", "template", "includes", "copier.yml", "tasks"],
             capture_output=True,
             text=True,
             check=False,

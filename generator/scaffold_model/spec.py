@@ -1,6 +1,6 @@
 """`ModelSpec`: the validated answers, and every name that is derived from them, derived once.
 
-Which values and combinations make no sense is data here (`CHOICES`, `UNSUPPORTED`, `COMBINATIONS`), used by the command
+Which values and combinations make no sense is data here (`CHOICES`, `TASKS`, `COMBINATIONS`), used by the command
 line, by `complete` and by the tests, which compare it with the validators of ``copier.yml``.
 """
 
@@ -34,22 +34,32 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "single_file": ("no", "yes"),
     "auto_pipeline": ("no", "yes"),
     "tests": ("mixins", "none"),
+    "vae_statistics": ("scale_shift", "scale", "mean_std", "none"),
+    "vae_encoding": ("latent_dist", "latent"),
 }
 
-#: Values that the axis has and the template does not serve yet, with what it serves.
-UNSUPPORTED: dict[tuple[str, str], str] = {
-    ("modality", "video"): "not supported yet; image is",
-    ("modality", "audio"): "not supported yet; image is",
-    **{("task", task): "not supported yet; t2i is" for task in ("i2i", "inpaint", "t2v", "i2v", "v2v", "t2a")},
-    ("guidance", "embedded"): "not supported yet; cfg is",
-    ("single_file", "yes"): "not supported yet",
-    ("vae", "new"): "a new autoencoder is not supported yet; name an existing class",
+#: The classes of a standard pipeline and of a modular workflow by task: suffix of the file, infix of the class, workflow.
+TASK_NAMES: dict[str, tuple[str, str, str]] = {
+    "t2i": ("", "", "text2image"),
+    "i2i": ("_img2img", "Img2Img", "image2image"),
+    "inpaint": ("_inpaint", "Inpaint", "inpainting"),
+    "t2v": ("", "", "text2video"),
+    "i2v": ("_image2video", "ImageToVideo", "image2video"),
+    "v2v": ("_video2video", "VideoToVideo", "video2video"),
+    "t2a": ("", "", "text2audio"),
 }
+
+#: Dimensions of the transformer's class and of its page by modality.
+DIMENSIONS: dict[str, str] = {"image": "2D", "video": "3D", "audio": "1D"}
+
+#: The autoencoder of each modality that is proposed.
+VAES: dict[str, str] = {"image": "AutoencoderKL", "video": "AutoencoderKLWan", "audio": "AutoencoderOobleck"}
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 #: Spelled out, since the Python that runs us need not be the newest that will import the model.
 _SOFT_KEYWORDS = ("case", "match", "type")
+_EXPRESSION = re.compile(r"[\w.()\[\]\"' *+/-]{1,200}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 #: What a free-text answer must look like, and how to say so.
@@ -75,16 +85,71 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "tiny_repo": (_REPOSITORY, "must be ORG/NAME"),
     "reference": (re.compile(r"[A-Za-z0-9_.~:/@+-]*"), "must be a plain path or address"),
     "year": (re.compile(r"20[0-9][0-9]"), "must be a year such as 2026"),
+    "vae_spatial": (_EXPRESSION, "must be an expression over `vae`"),
+    "vae_temporal": (_EXPRESSION, "must be an expression over `vae`"),
+    "vae_tiny": (re.compile(r"[\w\s.,()\[\]{}=:\"'*/+-]*"), "must be keyword arguments"),
 }
 
 #: Combinations that make no sense: the question to blame, when, and the reason.
 COMBINATIONS: tuple[tuple[str, Callable[[ModelSpec], bool], str], ...] = (
     (
+        "task",
+        lambda spec: not set(spec.task) <= set(TASKS[spec.modality]),
+        "belongs to another --modality; image has t2i, i2i, inpaint, video has t2v, i2v, v2v, audio has t2a",
+    ),
+    (
         "auto_pipeline",
         lambda spec: spec.auto_pipeline == "yes" and spec.format == "modular",
         "needs a standard pipeline class; choose format standard or both",
     ),
+    (
+        "single_file",
+        lambda spec: spec.single_file == "yes" and not spec.hub_repo,
+        "needs --hub-repo, where the configuration of a checkpoint is looked up",
+    ),
 )
+
+
+#: Questions whose answer is a number.
+_NUMBERS = ("line_length", "vae_tiny_channels", "vae_tiny_spatial", "vae_tiny_temporal")
+
+
+def _in_order(tasks: tuple[str, ...]) -> tuple[str, ...]:
+    known = CHOICES["task"]
+    return tuple(sorted(dict.fromkeys(tasks), key=lambda task: known.index(task) if task in known else len(known)))
+
+
+def default_traits(vae: str, modality: str) -> dict[str, str | int]:
+    """What the template has to know of the autoencoders that it proposes; of others the checkout tells."""
+    if vae == "AutoencoderKLWan" or (vae == "new" and modality == "video"):
+        return {
+            "vae_statistics": "mean_std",
+            "vae_encoding": "latent_dist",
+            "vae_spatial": "vae.config.scale_factor_spatial",
+            "vae_temporal": "vae.config.scale_factor_temporal",
+            "vae_tiny_channels": 16,
+            "vae_tiny_spatial": 8,
+            "vae_tiny_temporal": 4,
+        }
+    if vae == "AutoencoderOobleck" or (vae == "new" and modality == "audio"):
+        return {
+            "vae_statistics": "none",
+            "vae_encoding": "latent_dist",
+            "vae_spatial": "vae.hop_length",
+            "vae_temporal": "1",
+            "vae_tiny_channels": 4,
+            "vae_tiny_spatial": 8,
+            "vae_tiny_temporal": 1,
+        }
+    return {
+        "vae_statistics": "scale_shift",
+        "vae_encoding": "latent_dist",
+        "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
+        "vae_temporal": "1",
+        "vae_tiny_channels": 4,
+        "vae_tiny_spatial": 2,
+        "vae_tiny_temporal": 1,
+    }
 
 
 def default_title(name: str) -> str:
@@ -113,10 +178,10 @@ class ModelSpec:
     name: str
     format: str = "modular"
     modality: str = "image"
-    task: tuple[str, ...] = ("t2i",)
+    task: tuple[str, ...] = ()
     attention: str = "joint"
     text_encoder: str = "t5"
-    vae: str = "AutoencoderKL"
+    vae: str = ""
     scheduler: str = "FlowMatchEulerDiscreteScheduler"
     guidance: str = "cfg"
     lora: str = "no"
@@ -130,19 +195,36 @@ class ModelSpec:
     tests: str = "mixins"
     year: str = "2026"
     line_length: int = 119
+    vae_statistics: str = ""
+    vae_encoding: str = ""
+    vae_spatial: str = ""
+    vae_temporal: str = ""
+    vae_tiny: str = ""
+    vae_tiny_channels: int = 0
+    vae_tiny_spatial: int = 0
+    vae_tiny_temporal: int = 0
 
     def __post_init__(self) -> None:
         self._check_pattern("name", self.name)
         if keyword.iskeyword(self.name) or self.name in _SOFT_KEYWORDS:
             raise BadInput(f"--name {self.name} is a Python keyword; choose another name")
+        if self.modality not in CHOICES["modality"]:
+            raise BadInput(f"--modality {self.modality!r} is unknown; choose one of {', '.join(CHOICES['modality'])}")
         # The dataclass is frozen, so that derived defaults go past its own __setattr__.
         for question, default in (
+            ("task", TASKS[self.modality][:1]),
+            ("vae", VAES[self.modality]),
             ("title", default_title(self.name)),
             ("class_prefix", default_class_prefix(self.name)),
             ("tiny_repo", f"hf-internal-testing/tiny-{self.key}-modular-pipe"),
         ):
             if not getattr(self, question):
                 object.__setattr__(self, question, default)
+        # Given in any order, the tasks stand in that of the modality: the first one names the plain pipeline.
+        object.__setattr__(self, "task", _in_order(self.task))
+        for question, trait in default_traits(self.vae, self.modality).items():
+            if not getattr(self, question):
+                object.__setattr__(self, question, trait)
         for question in _PATTERNS:
             self._check_pattern(question, getattr(self, question))
         for question, allowed in CHOICES.items():
@@ -150,17 +232,12 @@ class ModelSpec:
             for one in (value,) if isinstance(value, str) else value:
                 if one not in allowed:
                     raise BadInput(f"{flag(question)} {one!r} is unknown; choose one of {', '.join(allowed)}")
-        if not self.task:
-            raise BadInput("--task is empty; choose one of " + ", ".join(CHOICES["task"]))
         if not 60 <= self.line_length <= 400:
             raise BadInput(f"line_length {self.line_length} is out of range; use 60 to 400")
-        for (question, value), reason in UNSUPPORTED.items():
-            answer = getattr(self, question)
-            if value == answer or (not isinstance(answer, str) and value in answer):
-                raise BadInput(f"{flag(question)} {value}: {reason}")
         for question, applies, reason in COMBINATIONS:
             if applies(self):
-                raise BadInput(f"{flag(question)} {getattr(self, question)}: {reason}")
+                answer = getattr(self, question)
+                raise BadInput(f"{flag(question)} {answer if isinstance(answer, str) else ' '.join(answer)}: {reason}")
 
     def _check_pattern(self, question: str, value: str) -> None:
         pattern, message = _PATTERNS[question]
@@ -211,8 +288,18 @@ class ModelSpec:
 
     @property
     def transformer_class(self) -> str:
-        """``YImageTransformer2DModel``."""
-        return f"{self.class_prefix}Transformer2DModel"
+        """``YImageTransformer2DModel``; 3D for video, 1D for audio."""
+        return f"{self.class_prefix}Transformer{DIMENSIONS[self.modality]}Model"
+
+    @property
+    def vae_class(self) -> str:
+        """The class of the autoencoder, a new one being ``AutoencoderKLYImage``."""
+        return f"AutoencoderKL{self.class_prefix}" if self.vae == "new" else self.vae
+
+    @property
+    def pipeline_classes(self) -> tuple[str, ...]:
+        """The standard pipelines, one per task: ``YImagePipeline``, ``YImageImg2ImgPipeline``."""
+        return tuple(f"{self.class_prefix}{TASK_NAMES[task][1]}Pipeline" for task in self.task)
 
     @property
     def public_classes(self) -> tuple[str, ...]:
@@ -220,8 +307,10 @@ class ModelSpec:
         names = [self.transformer_class]
         if self.scheduler == "new":
             names.append(f"{self.class_prefix}Scheduler")
+        if self.vae == "new":
+            names.append(self.vae_class)
         if self.has_standard:
-            names.append(f"{self.class_prefix}Pipeline")
+            names += self.pipeline_classes
         if self.has_modular:
             names += [f"{self.class_prefix}ModularPipeline", f"{self.class_prefix}AutoBlocks"]
         return tuple(names)
@@ -230,7 +319,7 @@ class ModelSpec:
     def new_classes(self) -> tuple[str, ...]:
         """Every class name that must be free in the checkout."""
         names = [*self.public_classes]
-        if self.has_standard:
+        if self.has_standard and self.modality != "audio":
             names.append(f"{self.class_prefix}PipelineOutput")
         if self.lora == "yes":
             names.append(f"{self.class_prefix}LoraLoaderMixin")
@@ -253,7 +342,10 @@ class ModelSpec:
             f"tests/pipelines/{name}",
             f"tests/modular_pipelines/{name}",
             f"tests/schedulers/test_scheduler_{name}.py",
-            f"docs/source/en/api/models/{name}_transformer2d.md",
+            f"src/diffusers/models/autoencoders/autoencoder_kl_{name}.py",
+            f"tests/models/autoencoders/test_models_autoencoder_kl_{name}.py",
+            *(f"docs/source/en/api/models/{name}_transformer{dim.lower()}.md" for dim in DIMENSIONS.values()),
+            f"docs/source/en/api/models/autoencoder_kl_{name}.md",
             f"docs/source/en/api/pipelines/{name}.md",
             f"docs/source/en/api/schedulers/{name}.md",
             f"scripts/convert_{name}_to_diffusers.py",
@@ -261,7 +353,7 @@ class ModelSpec:
 
     def is_entry(self, object_name: str) -> bool:
         """Whether a registry's entry of this name is the model's: a class, the mapping's key, or a docs page."""
-        pages = {f"api/models/{self.name}_transformer2d", f"api/pipelines/{self.name}", f"api/schedulers/{self.name}"}
+        pages = {place.removeprefix("docs/source/en/").removesuffix(".md") for place in self.owned_places()}
         return object_name in {*self.new_classes, self.key, *pages}
 
     def owns(self, path: str) -> bool:
@@ -276,11 +368,11 @@ def _coerced(key: str, value: Any) -> Any:
         if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
             raise BadInput(f"{flag(key)} must be a list of tasks, such as [t2i]")
         return tuple(values)
-    if key == "line_length":
+    if key in _NUMBERS:
         try:
             return int(value)
         except (TypeError, ValueError):
-            raise BadInput(f"line_length {value!r} is not a number") from None
+            raise BadInput(f"{key} {value!r} is not a number") from None
     if isinstance(value, bool) and key in ("lora", "single_file", "auto_pipeline"):
         return "yes" if value else "no"
     if key == "year":
