@@ -40,12 +40,22 @@ class Model:
     root: Path
     name: str
     class_prefix: str
+    modality: str
     attention: str
+    guidance: str
     tiny_repo: str
     folder: Path
 
     def cls(self, suffix: str) -> Any:
         return getattr(diffusers, self.class_prefix + suffix)
+
+    @property
+    def transformer_class(self) -> Any:
+        return self.cls(
+            {"image": "Transformer2DModel", "video": "Transformer3DModel", "audio": "Transformer1DModel"}[
+                self.modality
+            ]
+        )
 
     @property
     def script(self) -> Path:
@@ -56,7 +66,7 @@ class Model:
         return self.root / ".scaffold" / self.name / "parity.py"
 
     def tiny_transformer(self) -> Any:
-        return self.cls("Transformer2DModel").from_pretrained(self.tiny_repo, subfolder="transformer")
+        return self.transformer_class.from_pretrained(self.tiny_repo, subfolder="transformer")
 
 
 def load_module(path: Path) -> Any:
@@ -174,7 +184,7 @@ def check_conversion(model: Model) -> None:
         else:
             code, errors = run_script(model.script, *arguments)
             assert code == 0, errors
-        saved = model.cls("Transformer2DModel").from_pretrained(out).state_dict()
+        saved = model.transformer_class.from_pretrained(out).state_dict()
         assert saved.keys() == weights.keys()
         assert all(torch.equal(saved[key], weights[key]) for key in weights), kind
 
@@ -235,15 +245,17 @@ def check_parity(model: Model) -> None:
     before, after = generated[: generated.index(todo)], generated[generated.index("\n\n\ndef build_target") :]
     assert before.count('REFERENCE = ""') == 1
     before = before.replace('REFERENCE = ""', f"REFERENCE = {str(Path(__file__).resolve().parent)!r}")
+    bugs = ["rotation", *(["guidance"] if model.guidance == "embedded" else [])]
+    twin = (model.modality, model.attention, model.guidance)
     try:
-        for planted_bug, expected in ((False, 0), (True, 1)):
+        for planted_bug, expected in {"": 0, **dict.fromkeys(bugs, 1)}.items():
             model.parity.write_text(
                 f"{before}    from plain_dit import PlainDiT\n\n"
-                f"    model = PlainDiT({model.attention!r}, CONFIG, planted_bug={planted_bug})\n"
+                f"    model = PlainDiT(*{twin}, CONFIG, planted_bug={planted_bug!r})\n"
                 f"    randomize_weights(model)\n    return model{after}"
             )
             code, errors = run_script(model.parity)
-            assert code == expected, f"planted bug: {planted_bug}, exit code {code}\n{errors}"
+            assert code == expected, f"planted bug: {planted_bug!r}, exit code {code}\n{errors}"
     finally:
         model.parity.write_text(generated)
 

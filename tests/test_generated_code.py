@@ -71,7 +71,9 @@ def test_generated_code_computes_what_it_should(
     assert tiny.returncode == 0, tiny.stderr
     before = git_status(root)
 
-    model = {key: getattr(spec, key) for key in ("name", "class_prefix", "attention", "tiny_repo")}
+    model = {
+        key: getattr(spec, key) for key in ("name", "class_prefix", "modality", "attention", "guidance", "tiny_repo")
+    }
     (tmp_path / "request.json").write_text(json.dumps({"root": str(root), "model": model, "checks": checks}))
     environment = {
         **os.environ,
