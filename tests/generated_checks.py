@@ -25,8 +25,6 @@ from typing import Any
 
 import diffusers
 import torch
-import torch.distributed
-import torch.multiprocessing
 from safetensors.torch import save_file
 
 SAME = 1e-5
@@ -43,6 +41,8 @@ class Model:
     modality: str
     attention: str
     guidance: str
+    vae: str
+    pipeline: str
     tiny_repo: str
     folder: Path
 
@@ -51,11 +51,8 @@ class Model:
 
     @property
     def transformer_class(self) -> Any:
-        return self.cls(
-            {"image": "Transformer2DModel", "video": "Transformer3DModel", "audio": "Transformer1DModel"}[
-                self.modality
-            ]
-        )
+        dim = {"image": "2D", "video": "3D", "audio": "1D"}[self.modality]
+        return self.cls(f"Transformer{dim}Model")
 
     @property
     def script(self) -> Path:
@@ -187,6 +184,46 @@ def check_conversion(model: Model) -> None:
         saved = model.transformer_class.from_pretrained(out).state_dict()
         assert saved.keys() == weights.keys()
         assert all(torch.equal(saved[key], weights[key]) for key in weights), kind
+
+
+def check_converted_pipeline(model: Model) -> None:
+    """With the other components at hand, the script saves the model's first pipeline, which loads with all weights equal."""
+    weights, original, config = synthetic_checkpoint(model)
+    save_file(original, model.folder / "model.safetensors")
+    out = model.folder / "pipeline"
+    code, errors = run_script(
+        *(model.script, "--checkpoint_path", str(model.folder / "model.safetensors"), "--config_path", str(config)),
+        *("--components_path", model.tiny_repo, "--output_path", str(out)),
+    )
+    assert code == 0, errors
+    if (out / "model_index.json").is_file():
+        loaded = diffusers.DiffusionPipeline.from_pretrained(out)
+    else:
+        loaded = diffusers.ModularPipeline.from_pretrained(out)
+        loaded.load_components()
+    assert type(loaded).__name__ == model.pipeline, type(loaded)
+    vae = type(loaded.vae).from_pretrained(model.tiny_repo, subfolder="vae").state_dict()
+    for component, wanted in {"transformer": weights, "vae": vae}.items():
+        saved = getattr(loaded, component).state_dict()
+        assert saved.keys() == wanted.keys()
+        assert all(torch.equal(saved[key], wanted[key]) for key in wanted), component
+
+
+def check_converted_autoencoder(model: Model) -> None:
+    """A new autoencoder is converted by the same script; here its original has the names of diffusers."""
+    vae = getattr(diffusers, model.vae).from_pretrained(model.tiny_repo, subfolder="vae")
+    weights = {key: torch.randn(tensor.shape) for key, tensor in vae.state_dict().items()}
+    config, checkpoint, out = (model.folder / name for name in ("config.json", "vae.safetensors", "vae"))
+    config.write_text(json.dumps({key: value for key, value in vae.config.items() if key[0] != "_"}))
+    save_file(weights, checkpoint)
+    code, errors = run_script(
+        *(model.script, "--component", "vae", "--checkpoint_path", str(checkpoint), "--config_path", str(config)),
+        *("--output_path", str(out)),
+    )
+    assert code == 0, errors
+    saved = type(vae).from_pretrained(out).state_dict()
+    assert saved.keys() == weights.keys()
+    assert all(torch.equal(saved[key], weights[key]) for key in weights)
 
 
 def check_conversion_errors(model: Model) -> None:
@@ -382,7 +419,7 @@ def check_lora(model: Model) -> None:
         assert difference(adapted, draw(pipeline)) < SAME, f"{kind}: the scale of one call stays"
 
 
-# Scheduler and context parallelism
+# Scheduler
 
 
 def check_scheduler(model: Model) -> None:
@@ -413,41 +450,10 @@ def check_scheduler(model: Model) -> None:
         assert difference(noisy - training.sigmas[300] * (noise - image), image) < SAME
 
 
-def parallel_inputs(config: Any) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return {
-        "hidden_states": torch.randn(2, config.in_channels, 12, 20, generator=generator),
-        "timestep": torch.tensor([700.0, 30.0]),
-        "encoder_hidden_states": torch.randn(2, 10, config.text_embed_dim, generator=generator),
-    }
-
-
-def parallel_rank(rank: int, model: Model, single: torch.Tensor) -> None:
-    """One of two processes: half of the tokens in the blocks, all of the output in the end."""
-    store = f"file://{model.folder}/rendezvous"
-    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
-    transformer = model.tiny_transformer()
-    transformer.enable_parallelism(config=diffusers.ContextParallelConfig(ulysses_degree=2))
-    lengths: list[int] = []
-    block = transformer.transformer_blocks[-1]
-    block.register_forward_pre_hook(lambda _, arguments: lengths.append(arguments[0].shape[1]))
-    with torch.no_grad():
-        parallel = transformer(**parallel_inputs(transformer.config)).sample
-    assert lengths == [12 * 20 // 4 // 2], f"rank {rank} has {lengths} tokens"
-    assert difference(parallel, single) < SAME, f"rank {rank}: {difference(parallel, single)}"
-    torch.distributed.destroy_process_group()
-
-
-def check_context_parallel(model: Model) -> None:
-    """Two processes that share the sequence (Ulysses) compute what one does."""
-    transformer = model.tiny_transformer()
-    with torch.no_grad():
-        single = transformer(**parallel_inputs(transformer.config)).sample
-    torch.multiprocessing.start_processes(parallel_rank, (model, single), nprocs=2, start_method="fork")
-
-
 CHECKS: dict[str, Callable[[Model], None]] = {
     "conversion": check_conversion,
+    "converted pipeline": check_converted_pipeline,
+    "converted autoencoder": check_converted_autoencoder,
     "conversion errors": check_conversion_errors,
     "parity": check_parity,
     "standard equals modular": check_standard_equals_modular,
@@ -455,7 +461,6 @@ CHECKS: dict[str, Callable[[Model], None]] = {
     "saving": check_saving,
     "lora": check_lora,
     "scheduler": check_scheduler,
-    "context parallel": check_context_parallel,
 }
 
 

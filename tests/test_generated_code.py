@@ -1,4 +1,4 @@
-"""Generated code computes what it should: conversion, parity, both pipelines, LoRA, scheduler, context parallelism."""
+"""Generated code computes what it should: conversion, parity, both pipelines, LoRA, scheduler."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CHECKS = ROOT / "tests" / "generated_checks.py"
 HEUN = "FlowMatchHeunDiscreteScheduler"
 
 PIPELINES = ["standard equals modular", "inputs matter", "saving"]
-#: These depend on the kind of attention only.
-TRANSFORMER = ["conversion", "conversion errors", "parity", "context parallel"]
+#: These depend on the transformer only, and the last one on which pipeline is the first.
+TRANSFORMER = ["conversion", "conversion errors", "parity", "converted pipeline"]
 
 #: The model and its flags, and what is checked of it. Names differ, since the cells share a Hub cache.
 CELLS = {
@@ -39,6 +39,14 @@ CELLS = {
         ModelSpec("maple", format="both", attention="cross", text_encoder="clip", lora="yes"),
         ["standard equals modular", "lora"],
     ),
+    "video-embedded-new": (
+        ModelSpec("spruce", format="standard", modality="video", task=("i2v",), vae="new", guidance="embedded"),
+        [*TRANSFORMER, "converted autoencoder"],
+    ),
+    "audio-cross-embedded": (
+        ModelSpec("rowan", modality="audio", attention="cross", guidance="embedded"),
+        TRANSFORMER,
+    ),
 }
 
 
@@ -50,8 +58,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def scaffold(spec: ModelSpec, root: Path, *more: str) -> None:
     done = run_command(
-        *("--name", spec.name, f"--{spec.format}", "--attention", spec.attention),
-        *("--text-encoder", spec.text_encoder, "--scheduler", spec.scheduler),
+        *("--name", spec.name, f"--{spec.format}", "--modality", spec.modality, "--attention", spec.attention),
+        *("--text-encoder", spec.text_encoder, "--scheduler", spec.scheduler, "--guidance", spec.guidance),
+        *("--vae", spec.vae, *(word for task in spec.task for word in ("--task", task))),
         *(["--lora"] if spec.lora == "yes" else []),
         *more,
         cwd=root,
@@ -71,8 +80,11 @@ def test_generated_code_computes_what_it_should(
     assert tiny.returncode == 0, tiny.stderr
     before = git_status(root)
 
+    answers = ("name", "class_prefix", "modality", "attention", "guidance", "tiny_repo")
     model = {
-        key: getattr(spec, key) for key in ("name", "class_prefix", "modality", "attention", "guidance", "tiny_repo")
+        **{answer: getattr(spec, answer) for answer in answers},
+        "vae": spec.vae_class,
+        "pipeline": spec.pipeline_classes[0] if spec.has_standard else f"{spec.class_prefix}ModularPipeline",
     }
     (tmp_path / "request.json").write_text(json.dumps({"root": str(root), "model": model, "checks": checks}))
     environment = {
@@ -98,7 +110,9 @@ def test_generated_code_computes_what_it_should(
 
 def test_the_cells_cover_every_answer() -> None:
     specs = [spec for spec, _ in CELLS.values()]
+    assert {spec.modality for spec in specs} == {"image", "video", "audio"}
     assert {spec.attention for spec in specs} == {"joint", "cross"}
+    assert {spec.guidance for spec in specs} == {"cfg", "embedded"}
     assert {spec.text_encoder for spec in specs} == {"t5", "clip", "qwen3"}
     assert {spec.scheduler for spec in specs} == {"FlowMatchEulerDiscreteScheduler", HEUN, "new"}
     assert {spec.lora for spec in specs} == {"yes", "no"}
