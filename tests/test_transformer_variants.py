@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from conftest import ROOT, clone_of
 from scaffold_model.render import render
 from scaffold_model.spec import CHOICES, ModelSpec
 
-pytestmark = [pytest.mark.checkout, pytest.mark.torch]
+pytestmark = pytest.mark.checkout
 
+MODEL = "src/diffusers/models/transformers/transformer_{}.py"
+TEST = "tests/models/transformers/test_models_transformer_{}.py"
 SCRIPT = ROOT / "tests" / "variant_checks.py"
 CHECKS = [
     "output",
@@ -61,7 +65,7 @@ def spec_of(variant: tuple[str, str, str]) -> ModelSpec:
 
 
 def transformer_of(spec: ModelSpec) -> str:
-    return render(spec.answers())[f"src/diffusers/models/transformers/transformer_{spec.name}.py"]
+    return render(spec.answers())[MODEL.format(spec.name)]
 
 
 def request_of(spec: ModelSpec, module: str, checks: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -90,16 +94,18 @@ def run_checks(root: Path, python: str, variants: Mapping[str, tuple[Any, list[s
     return dict(json.loads(result.read_text()))
 
 
+@pytest.mark.torch
 def test_every_check_passes_on_every_variant(pristine: Path, tmp_path: Path, torch_python: str) -> None:
     root = clone_of(pristine, tmp_path / "diffusers")
     specs = [spec_of(variant) for variant in VARIANTS]
     for spec in specs:
-        (root / f"src/diffusers/models/transformers/transformer_{spec.name}.py").write_text(transformer_of(spec))
+        (root / MODEL.format(spec.name)).write_text(transformer_of(spec))
     requests = {spec.name: request_of(spec, f"transformer_{spec.name}", CHECKS) for spec in specs}
     results = run_checks(root, torch_python, requests)
     assert results == {spec.name: dict.fromkeys(CHECKS, "ok") for spec in specs}
 
 
+@pytest.mark.torch
 def test_every_check_finds_the_fault_that_it_is_for(pristine: Path, tmp_path: Path, torch_python: str) -> None:
     assert list(FAULTS) == CHECKS
     root = clone_of(pristine, tmp_path / "diffusers")
@@ -113,3 +119,28 @@ def test_every_check_finds_the_fault_that_it_is_for(pristine: Path, tmp_path: Pa
     results = run_checks(root, torch_python, requests)
     missed = [check for check in CHECKS if results[check][check] == "ok"]
     assert not missed, missed
+
+
+def test_the_model_test_has_the_testers_that_the_house_s_generator_names(pristine: Path, tmp_path: Path) -> None:
+    for variant in itertools.product(*(CHOICES[axis] for axis in AXES)):
+        spec = spec_of(variant)
+        files = render(spec.answers())
+        model = tmp_path / f"transformer_{spec.name}.py"
+        model.write_text(files[MODEL.format(spec.name)])
+        done = subprocess.run(
+            [sys.executable, str(pristine / "utils" / "generate_model_tests.py"), str(model), "--dry-run"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        named = testers(done.stdout)
+        # The guide has them stripped from a first pull request.
+        assert "LoraTesterMixin" in named
+        assert testers(files[TEST.format(spec.name)]) == named - {
+            "LoraTesterMixin",
+            "LoraHotSwappingForModelTesterMixin",
+        }
+
+
+def testers(source: str) -> set[str]:
+    return set(re.findall(r"^class Test\w+\(\w+, (\w+)\):", source, re.MULTILINE))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import sys
 import tempfile
 import warnings
@@ -77,6 +78,11 @@ class Variant:
 
     def inputs(self, sizes: tuple[int, ...] | None = None) -> dict[str, torch.Tensor]:
         return tiny_inputs(self.modality, self.guidance, sizes)
+
+    def tokens(self) -> int:
+        """The patches of a latent; a patch is two pixels wide and high."""
+        sizes = TINY[self.modality][1]
+        return math.prod(sizes) // (1 if self.modality == "audio" else 4)
 
 
 def cast(inputs: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -227,30 +233,33 @@ def check_layerwise_casting(variant: Variant) -> None:
 # Context parallelism
 
 
-def parallel_rank(rank: int, variant: Variant, folder: str, degree: str, expected: torch.Tensor) -> None:
-    """One of two processes: half of the tokens in the blocks, all of the output in the end."""
+def parallel_rank(
+    rank: int, variant: Variant, folder: str, expected: torch.Tensor, whole: dict[str, torch.Tensor]
+) -> None:
+    """One of two processes: half of the tokens in the blocks, all of the output in the end, its part of the gradients."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     torch.set_num_threads(1)
     model, inputs = variant.model(), variant.inputs()
-    model.enable_parallelism(config=diffusers.ContextParallelConfig(**{degree: 2}))
+    model.enable_parallelism(config=diffusers.ContextParallelConfig(ulysses_degree=2))
     tokens: list[int] = []
     blocks(model)[-1].register_forward_pre_hook(lambda _, arguments: tokens.append(arguments[0].shape[1]))
-    parallel = output(model, inputs)
-    patch = model.config.patch_size
-    whole = inputs["hidden_states"][0, 0].numel()
-    for size in patch if isinstance(patch, tuple | list) else (patch,) * (inputs["hidden_states"].ndim - 2):
-        whole //= size
-    assert tokens == [whole // 2], f"{tokens} of {whole} tokens on rank {rank}"
-    assert_same(expected, parallel, f"rank {rank}")
+    assert_same(expected, output(model, inputs), f"rank {rank}")
+    assert tokens == [variant.tokens() // 2], f"{tokens} of {variant.tokens()} tokens on rank {rank}"
+    parts = gradients(model, inputs)
+    assert parts.keys() == whole.keys()
+    for name, part in parts.items():
+        torch.distributed.all_reduce(part)
+        assert_same(whole[name], part, f"the gradient of {name}")
     torch.distributed.destroy_process_group()
 
 
 def check_context_parallel(variant: Variant) -> None:
-    """Two processes that share the sequence (Ulysses) compute what one does."""
-    expected = output(variant.model(), variant.inputs())
+    """Two processes that share the sequence (Ulysses) compute what one does, forward and backward."""
+    model, inputs = variant.model(), variant.inputs()
+    arguments = (output(model, inputs), gradients(model, inputs))
     with tempfile.TemporaryDirectory(prefix="variant-") as folder:
         torch.multiprocessing.start_processes(
-            parallel_rank, (variant, folder, "ulysses_degree", expected), nprocs=2, start_method="fork"
+            parallel_rank, (variant, folder, *arguments), nprocs=2, start_method="fork"
         )
 
 
