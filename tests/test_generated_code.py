@@ -41,7 +41,7 @@ CELLS = {
     ),
     "video-embedded-new": (
         ModelSpec("spruce", format="standard", modality="video", task=("i2v",), vae="new", guidance="embedded"),
-        [*TRANSFORMER, "converted autoencoder"],
+        [*TRANSFORMER, "converted autoencoder", "autoencoder parity"],
     ),
     "audio-cross-embedded": (
         ModelSpec("rowan", modality="audio", attention="cross", guidance="embedded"),
