@@ -86,7 +86,8 @@ class Variant:
 
 
 def cast(inputs: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    return {name: tensor.to(dtype) for name, tensor in inputs.items()}
+    """The inputs as pipelines cast them: the guidance scale stays in float32."""
+    return {name: tensor if name == "guidance" else tensor.to(dtype) for name, tensor in inputs.items()}
 
 
 @torch.no_grad()
