@@ -107,8 +107,8 @@ _SET_ADAPTER_SCALE_FN_MAPPING = defaultdict(
 """
 
 
-def edits_of(mixins: str = MIXINS, table: str = TABLE) -> list[Edit]:
-    return add_lora_mixin(Snapshot(None, {LORA_PIPELINE: mixins, PEFT: table}), "Foo", "Foo One")
+def edits_of(mixins: str = MIXINS, table: str = TABLE, model: str = "FooTransformer2DModel") -> list[Edit]:
+    return add_lora_mixin(Snapshot(None, {LORA_PIPELINE: mixins, PEFT: table}), "Foo", model, "Foo One")
 
 
 def added_lines(edit: Edit) -> list[str]:
@@ -131,6 +131,14 @@ def test_a_second_run_changes_nothing() -> None:
     assert edits_of(mixins.after, table.after) == []
 
 
+def test_the_model_is_that_of_the_modality() -> None:
+    image, audio = edits_of(), edits_of(model="FooTransformer1DModel")
+    assert [edit.after.replace("FooTransformer1D", "FooTransformer2D") for edit in audio] == [
+        edit.after for edit in image
+    ]
+    assert all("FooTransformer2D" not in edit.after for edit in audio)
+
+
 def test_without_a_deprecated_class_it_stands_at_the_end() -> None:
     (mixins, _) = edits_of(MIXINS.split("\n\nclass LoraLoaderMixin(")[0])
     assert mixins.after == MIXINS.split("class LoraLoaderMixin(")[0] + ADDED.rstrip("\n") + "\n"
@@ -143,7 +151,9 @@ def test_a_table_with_a_default_needs_no_row() -> None:
 
 def test_a_long_docstring_is_wrapped() -> None:
     snapshot = Snapshot(None, {LORA_PIPELINE: MIXINS, PEFT: TABLE})
-    edit = add_lora_mixin(snapshot, "MyVeryLongModelNameV15", "My Very Long Model Name V15")[0]
+    edit = add_lora_mixin(
+        snapshot, "MyVeryLongModelNameV15", "MyVeryLongModelNameV15Transformer2DModel", "My Very Long Model Name V15"
+    )[0]
     docstring = [line for line in added_lines(edit) if "Copied from" not in line][:5]
     assert docstring[2:4] == [
         "    Load LoRA layers into [`MyVeryLongModelNameV15Transformer2DModel`]. Specific to the My Very Long Model Name V15",
@@ -205,10 +215,11 @@ def test_real_checkouts_of_several_ages(
             pytest.skip(f"the clone has no history of {until}")
     checkout = clone_of(pristine, tmp_path / "diffusers", revision)
     snapshot = Snapshot(checkout)
-    edits = add_lora_mixin(snapshot, "Foo", "Foo")
+    names = ("Foo", "FooTransformer2DModel", "Foo")
+    edits = add_lora_mixin(snapshot, *names)
     assert [edit.path for edit in edits] == [LORA_PIPELINE, PEFT][: 1 + rows]
     assert all(added_lines(edit) for edit in edits)
-    assert add_lora_mixin(snapshot.overlaid({edit.path: edit.after for edit in edits}), "Foo", "Foo") == []
+    assert add_lora_mixin(snapshot.overlaid({edit.path: edit.after for edit in edits}), *names) == []
 
     methods = [node.name for node in mixin_of(edits[0].after).body if isinstance(node, ast.FunctionDef)]
     assert methods == METHODS

@@ -25,12 +25,13 @@ _SCALES = "_SET_ADAPTER_SCALE_FN_MAPPING"
 _MODEL = re.compile(r"^with\s+(\w*Transformer\w*Model)->\w*Transformer\w*Model$")
 
 
-def add_lora_mixin(snapshot: Snapshot, class_prefix: str, title: str) -> list[Edit]:
+def add_lora_mixin(snapshot: Snapshot, class_prefix: str, model: str, title: str) -> list[Edit]:
     """The edits that give the checkout ``{class_prefix}LoraLoaderMixin``; none where it has all of it.
 
     Args:
         snapshot: The checkout.
-        class_prefix: ``Foo`` for ``FooTransformer2DModel``.
+        class_prefix: ``Foo`` for ``FooLoraLoaderMixin``.
+        model: The class that the layers are loaded into, ``FooTransformer2DModel``.
         title: How prose calls the model.
 
     Raises:
@@ -43,13 +44,13 @@ def add_lora_mixin(snapshot: Snapshot, class_prefix: str, title: str) -> list[Ed
         before = snapshot.read(path)
         if before is None:
             raise AnchorNotFound(path, "the file")
-        after = add(before, snapshot, class_prefix, title)
+        after = add(before, snapshot, class_prefix, model, title)
         if after != before:
             edits.append(Edit(path, before, after))
     return edits
 
 
-def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, title: str) -> str:
+def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, model: str, title: str) -> str:
     # The module has thousands of lines, so the common case of a second run does not parse it.
     if re.search(rf"^class {class_prefix}LoraLoaderMixin\b", text, re.MULTILINE):
         return text
@@ -64,7 +65,7 @@ def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, title: str) ->
         raise AnchorNotFound(LORA_PIPELINE, "a class that derives from LoraBaseMixin")
     if "TRANSFORMER_NAME" not in module.bindings:
         raise AnchorNotFound(LORA_PIPELINE, "TRANSFORMER_NAME")
-    stubs = _compose(module, mixins, snapshot, class_prefix, title)
+    stubs = _compose(module, mixins, snapshot, class_prefix, model, title)
     filled = fill(stubs, LORA_PIPELINE, snapshot, own=(), bound=module.bindings)
     # Behind the last mixin, which is before the deprecated classes that some checkouts keep at the end.
     end = mixins[-1].end_lineno or 0
@@ -76,9 +77,10 @@ def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, title: str) ->
     return "".join([*lines[:end], addition, *lines[end:]])
 
 
-def _compose(module: Module, mixins: list[ast.ClassDef], snapshot: Snapshot, class_prefix: str, title: str) -> str:
+def _compose(
+    module: Module, mixins: list[ast.ClassDef], snapshot: Snapshot, class_prefix: str, model: str, title: str
+) -> str:
     """The class with headers and stubs."""
-    model = f"{class_prefix}Transformer2DModel"
     prose = f"Load LoRA layers into [`{model}`]. Specific to the {title} pipelines."
     indent = "    "
     wrapped = textwrap.fill(
@@ -169,7 +171,7 @@ def _header_of(owner: str, method: str) -> Header:
     return Header(f"loaders.lora_pipeline.{owner}.{method}", "")
 
 
-def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, title: str) -> str:
+def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, model: str, title: str) -> str:
     """The table of adapter scales: older checkouts look every class up in it, newer ones have a default."""
     module = module_of(PEFT, text)
     bound = module.bindings.get(_SCALES)
@@ -180,7 +182,6 @@ def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, title: str) ->
         return text
     if not isinstance(value, ast.Dict) or not value.values:
         raise AnchorNotFound(PEFT, f"{_SCALES} as a dictionary")
-    model = f"{class_prefix}Transformer2DModel"
     keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
     if model in keys:
         return text

@@ -156,7 +156,9 @@ def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, reg
     if spec.lora == "yes":
         from .lora import add_lora_mixin
 
-        edits = tuple(add_lora_mixin(snapshot.overlaid(plan.overlay()), spec.class_prefix, spec.title))
+        edits = tuple(
+            add_lora_mixin(snapshot.overlaid(plan.overlay()), spec.class_prefix, spec.transformer_class, spec.title)
+        )
         entry = Registered(
             "lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py"
         )

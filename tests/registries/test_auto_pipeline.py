@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import pytest
 import registry_checks as checks
 
+from scaffold_model.conventions import detect
+from scaffold_model.plan import Export
 from scaffold_model.registries import auto_pipeline
 from scaffold_model.registries.base import Entry
+from scaffold_model.snapshot import Snapshot
+from scaffold_model.spec import TASK_NAMES
 
 BEFORE = """\
 from collections import OrderedDict
@@ -34,3 +39,31 @@ def test_a_task_of_a_package_that_is_imported_already() -> None:
     after = head.replace("import BarPipeline", "import BarInpaintPipeline, BarPipeline") + "AUTO_INPAINT"
     after += tail.replace("    ]", '        ("bar-xl", BarInpaintPipeline),\n    ]')
     checks.check(auto_pipeline, BEFORE, entry, after)
+
+
+# What a pipeline tells of its modality.
+SIGNS = {
+    "i": "",
+    "v": "from ...video_processor import VideoProcessor\n",
+    "a": "return AudioPipelineOutput(audios=audio)\n",
+}
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_each_task_has_its_mapping(task: str) -> None:
+    suffix, infix, _ = TASK_NAMES[task]
+    mapping = auto_pipeline.MAPPINGS[task]
+    name = f"Foo{infix}Pipeline"
+    path = f"src/diffusers/pipelines/foo/pipeline_foo{suffix}.py"
+    modality = "i" if task == "inpaint" else task[-1]
+    others = "".join(f"{each} = OrderedDict([])\n" for each in auto_pipeline.MAPPINGS.values())
+    source = f"{SIGNS[modality]}class {name}(DiffusionPipeline):\n    def __call__(\n        self,\n        prompt: str,\n    ):\n"
+    snapshot = Snapshot(None, {auto_pipeline.PATH: others, path: source})
+    export = Export(name, path, "pipeline", ("torch", "transformers"))
+    (entry,) = auto_pipeline.entries(export, detect(snapshot), snapshot)
+    assert (entry.text_key, entry.value, entry.object) == (mapping, "foo", name)
+
+
+def test_a_checkout_may_lack_the_mapping_of_a_task() -> None:
+    assert auto_pipeline.unmapped(BEFORE, TASK_NAMES) == ["i2i", "t2v", "i2v", "v2v", "t2a"]
+    assert auto_pipeline.unmapped(BEFORE, ["t2i", "inpaint"]) == []

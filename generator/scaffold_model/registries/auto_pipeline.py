@@ -52,6 +52,25 @@ _TASKS = (
     ("IMAGE2VIDEO", re.compile(r"ImageToVideo|Image2Video|I2V")),
     ("VIDEO2VIDEO", re.compile(r"VideoToVideo|Video2Video|V2V")),
 )
+#: The mapping of each task of a scaffold: ``AUTO_TEXT2IMAGE_PIPELINES_MAPPING``.
+MAPPINGS = {
+    task: f"AUTO_{name}_PIPELINES_MAPPING"
+    for task, name in (
+        ("t2i", "TEXT2IMAGE"),
+        ("i2i", "IMAGE2IMAGE"),
+        ("inpaint", "INPAINT"),
+        ("t2v", "TEXT2VIDEO"),
+        ("i2v", "IMAGE2VIDEO"),
+        ("v2v", "VIDEO2VIDEO"),
+        ("t2a", "TEXT2AUDIO"),
+    )
+}
+
+
+def unmapped(source: str, tasks: Iterable[str]) -> list[str]:
+    """The tasks that this checkout has no mapping for: those of video and audio came later than those of images."""
+    present = set(_MAPPING.findall(source))
+    return [task for task in tasks if MAPPINGS[task] not in present]
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
