@@ -13,12 +13,10 @@ import json
 import sys
 from pathlib import Path
 
-sys.path[:0] = ["src", "utils"]
-
-import modular_auto_docstring
-
 
 def main(names: list[str], stubs: dict[str, list[str]], out: str) -> None:
+    sys.path[:0] = ["src", "utils"]
+    tool = importlib.import_module("modular_auto_docstring")
     for part, classes in stubs.items():
         for name in classes:
             setattr(importlib.import_module(f"diffusers.{part}"), name, type(name, (), {}))
@@ -26,8 +24,8 @@ def main(names: list[str], stubs: dict[str, list[str]], out: str) -> None:
         folder = Path(out, name)
         folder.mkdir(parents=True)
         for path in sorted(Path("src/diffusers/modular_pipelines", name).glob("*.py")):
-            marked = modular_auto_docstring.find_auto_docstring_classes(str(path))
-            lines, updated = modular_auto_docstring.build_updated_lines(str(path), marked)
+            marked = tool.find_auto_docstring_classes(str(path))
+            lines, updated = tool.build_updated_lines(str(path), marked)
             assert len(updated) == len(marked), path
             (folder / path.name).write_text("".join(lines), encoding="utf-8")
 
