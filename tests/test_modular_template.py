@@ -17,7 +17,9 @@ from scaffold_model.spec import TASKS, ModelSpec
 pytestmark = pytest.mark.checkout
 
 PIPELINES = Path("src/diffusers/modular_pipelines")
-FOLDER = next((ROOT / "template/src/diffusers").glob("*modular_pipelines*/*"))
+TESTS = Path("tests/modular_pipelines")
+SOURCES = sorted((ROOT / "template/src/diffusers").glob("*modular_pipelines*/*/*.jinja"))
+TEST_SOURCES = sorted((ROOT / "template/tests").glob("*modular_pipelines*/*/*.jinja"))
 TEXT_ENCODERS = ("t5", "clip", "qwen3")
 
 
@@ -44,12 +46,12 @@ def variants() -> list[ModelSpec]:
     ]
 
 
-def render(spec: ModelSpec, folder: Path) -> None:
-    """The modular files of a model, with stubs where a scaffold has text of the checkout."""
+def render(spec: ModelSpec, sources: list[Path], folder: Path) -> None:
+    """The files of a model, with stubs where a scaffold has text of the checkout."""
     loader = FileSystemLoader(ROOT)
     environment = SandboxedEnvironment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)
     folder.mkdir()
-    for path in FOLDER.glob("*.jinja"):
+    for path in sources:
         template = environment.get_template(path.relative_to(ROOT).as_posix())
         name = path.name.removesuffix(".jinja").replace("{{ name }}", spec.name)
         (folder / name).write_text(template.render(spec.answers()), encoding="utf-8")
@@ -67,8 +69,9 @@ def test_blocks_are_what_their_docstrings_say(
     specs = variants()
     assert len(specs) == 30
     for spec in specs:
-        render(spec, root / PIPELINES / spec.name)
-    folders = [str(PIPELINES / spec.name) for spec in specs]
+        render(spec, SOURCES, root / PIPELINES / spec.name)
+        render(spec, TEST_SOURCES, root / TESTS / spec.name)
+    folders = [str(parent / spec.name) for spec in specs for parent in (PIPELINES, TESTS)]
 
     # As every render is formatted; what is unused or undefined stays, and is found.
     run(pinned_ruff, "check", "--select", "I", "--fix", *folders, cwd=root)
