@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from .autoencoders import traits
 from .checkout import Head
 from .code.syntax import parse
 from .errors import BadInput
@@ -14,21 +17,6 @@ from .sound import check_text, need
 from .spec import ModelSpec
 
 _SOURCES = ("models", "pipelines", "modular_pipelines", "schedulers", "loaders", "guiders")
-
-#: The arguments that the generated code passes to, or reads from the configuration of, the autoencoder.
-VAE_ARGUMENTS = (
-    "in_channels",
-    "out_channels",
-    "block_out_channels",
-    "layers_per_block",
-    "latent_channels",
-    "norm_num_groups",
-    "sample_size",
-    "scaling_factor",
-    "shift_factor",
-    "use_quant_conv",
-    "use_post_quant_conv",
-)
 
 #: What marks a flow-matching scheduler with a static shift, the contract of the generated pipelines.
 SCHEDULER_ARGUMENTS = ("num_train_timesteps", "shift")
@@ -42,6 +30,17 @@ def house_answers(snapshot: Snapshot, head: Head) -> dict[str, str | int]:
         "year": head.year,
         "line_length": int(found[1]) if found else 119,
     }
+
+
+def fitted_spec(given: Mapping[str, Any], snapshot: Snapshot, head: Head) -> ModelSpec:
+    """The answers together with what only the checkout tells: its conventions, and the traits of the autoencoder.
+
+    Raises:
+        BadInput: The answers make no sense, or the autoencoder can not be used.
+    """
+    answers = {**house_answers(snapshot, head), **given}
+    asked = ModelSpec.from_answers(answers)
+    return ModelSpec.from_answers({**answers, **traits(snapshot, asked.vae, asked.modality)})
 
 
 def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -> None:
@@ -60,9 +59,7 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
             if snapshot.exists(place) or snapshot.files(place) or snapshot.folders(place):
                 raise BadInput(f"{spec.name} exists already", path=place, hint="choose another --name")
     _check_class_names(spec, snapshot)
-    if spec.vae != "new":
-        arguments = VAE_ARGUMENTS if spec.vae_statistics == "scale_shift" else ()
-        _check_component(snapshot, "vae", spec.vae, "src/diffusers/models/autoencoders", "Autoencoder", arguments)
+    _check_traits(spec, snapshot)
     if spec.scheduler != "new":
         _check_component(
             snapshot, "scheduler", spec.scheduler, "src/diffusers/schedulers", "Scheduler", SCHEDULER_ARGUMENTS
@@ -84,6 +81,16 @@ def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
         need(snapshot, "docs/source/en/api/loaders/lora.md", "- [`LoraBaseMixin`]")
     if spec.auto_pipeline == "yes":
         need(snapshot, "src/diffusers/pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
+
+
+def _check_traits(spec: ModelSpec, snapshot: Snapshot) -> None:
+    """What was rendered about the autoencoder is what the checkout says; Copier can not look into the class."""
+    for question, value in traits(snapshot, spec.vae, spec.modality).items():
+        if getattr(spec, question) != value:
+            raise BadInput(
+                f"--vae {spec.vae}: {question} is {value!r} in this checkout, not {getattr(spec, question)!r}",
+                hint=f"make the model with `scaffold-model --name {spec.name} --vae {spec.vae}`, which reads the class",
+            )
 
 
 def _check_class_names(spec: ModelSpec, snapshot: Snapshot) -> None:

@@ -120,20 +120,21 @@ def _in_order(tasks: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def default_traits(vae: str, modality: str) -> dict[str, str | int]:
-    """What the template has to know of the autoencoders that it proposes; of others the checkout tells."""
-    if vae == "AutoencoderKLWan" or (vae == "new" and modality == "video"):
+    """What the template has to know of the autoencoders that it proposes or writes; of others the checkout tells."""
+    new = vae == "new"
+    if modality == "video":
         return {
             "vae_statistics": "mean_std",
             "vae_encoding": "latent_dist",
-            "vae_spatial": "vae.config.scale_factor_spatial",
-            "vae_temporal": "vae.config.scale_factor_temporal",
-            "vae_tiny_channels": 16,
+            "vae_spatial": "vae.spatial_compression_ratio" if new else "vae.config.scale_factor_spatial",
+            "vae_temporal": "vae.temporal_compression_ratio" if new else "vae.config.scale_factor_temporal",
+            "vae_tiny_channels": 4 if new else 16,
             "vae_tiny_spatial": 8,
             "vae_tiny_temporal": 4,
         }
-    if vae == "AutoencoderOobleck" or (vae == "new" and modality == "audio"):
+    if modality == "audio":
         return {
-            "vae_statistics": "none",
+            "vae_statistics": "mean_std" if new else "none",
             "vae_encoding": "latent_dist",
             "vae_spatial": "vae.hop_length",
             "vae_temporal": "1",
@@ -147,7 +148,7 @@ def default_traits(vae: str, modality: str) -> dict[str, str | int]:
         "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
         "vae_temporal": "1",
         "vae_tiny_channels": 4,
-        "vae_tiny_spatial": 2,
+        "vae_tiny_spatial": 8,
         "vae_tiny_temporal": 1,
     }
 
