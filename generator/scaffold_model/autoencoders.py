@@ -6,18 +6,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from .code.evaluation import NotConstant, bindings, evaluate
-from .code.syntax import parse
+from .code.evaluation import NotConstant, evaluate
+from .component import Component, Unfit, arguments, classes, find, refused
 from .errors import BadInput
 from .snapshot import Snapshot
-from .sound import check_text
 from .spec import VAES, default_traits
 from .tiny_configs import tiny_config
 
@@ -51,78 +47,6 @@ _TINY_AUDIO = {"audio_channels": 2, "sampling_rate": 16}
 Answers = dict[str, str | int]
 
 
-@dataclass(frozen=True)
-class Autoencoder:
-    """A class with ``encode`` and ``decode``, as its source shows it.
-
-    Attributes:
-        name: The class.
-        path: Its module.
-        module: The module's tree.
-        node: The class in it.
-    """
-
-    name: str
-    path: str
-    module: ast.Module
-    node: ast.ClassDef
-
-    def method(self, name: str) -> ast.FunctionDef | None:
-        """A method that the class itself defines."""
-        return next((one for one in self.node.body if isinstance(one, ast.FunctionDef) and one.name == name), None)
-
-    @cached_property
-    def arguments(self) -> dict[str, ast.expr | None]:
-        """The arguments of the constructor with their defaults; None where there is no default."""
-        found = self.method("__init__")
-        if found is None:
-            return {}
-        plain, named = found.args.args[1:], found.args.kwonlyargs
-        missing: list[ast.expr | None] = [None] * (len(plain) - len(found.args.defaults))
-        defaults = [*missing, *found.args.defaults, *found.args.kw_defaults]
-        return {argument.arg: default for argument, default in zip([*plain, *named], defaults, strict=True)}
-
-    @cached_property
-    def defaults(self) -> dict[str, Any]:
-        """The values of those defaults that are constants."""
-        constants = bindings(self.module.body, {})
-        found: dict[str, Any] = {}
-        for argument, default in self.arguments.items():
-            if default is not None:
-                try:
-                    found[argument] = evaluate(default, constants)
-                except NotConstant:
-                    continue
-        return found
-
-    @cached_property
-    def attributes(self) -> dict[str, ast.expr]:
-        """What the constructor assigns to attributes of ``self``, at its top level."""
-        found: dict[str, ast.expr] = {}
-        for statement in getattr(self.method("__init__"), "body", ()):
-            match statement:
-                case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)], value=value):
-                    found[name] = value
-        return found
-
-    @cached_property
-    def kind(self) -> str:
-        """``image``, ``video`` or ``audio``: what it encodes, by its sampling rate and by its convolutions."""
-        if {"sampling_rate", "sample_rate"} & set(self.arguments):
-            return "audio"
-        return "video" if 3 in self.convolutions else "image"
-
-    @cached_property
-    def convolutions(self) -> set[int]:
-        """The dimensions of the convolutions in the module."""
-        names = (getattr(node, "attr", None) or getattr(node, "id", None) for node in ast.walk(self.module))
-        return {int(found[1]) for name in names if name and (found := re.search(r"Conv(?:Transpose)?([123])d$", name))}
-
-    def given(self, argument: str) -> bool:
-        """Whether the configuration holds a value for ``argument`` also where nobody passes one, or demands one."""
-        return argument in self.arguments and self.defaults.get(argument, ...) is not None
-
-
 def traits(snapshot: Snapshot, name: str, modality: str) -> Answers:
     """The stored answers about an autoencoder of the checkout, or about the one that the template writes.
 
@@ -130,69 +54,66 @@ def traits(snapshot: Snapshot, name: str, modality: str) -> Answers:
         BadInput: The class is unknown, of another kind, or needs what the generated code does not do.
     """
     if name == "new":
+        _check_blocks(snapshot)
         return default_traits(name, modality)
-    found = find(snapshot, name)
-    if found.kind != modality:
+    found = find_autoencoder(snapshot, name)
+    if kind(found) != modality:
         raise BadInput(
-            f"--vae {name} is an autoencoder for {found.kind}, and --modality is {modality}",
+            f"--vae {name} is an autoencoder for {kind(found)}, and --modality is {modality}",
             path=found.path,
             hint=f"name one for {modality}, such as {VAES[modality]}",
         )
     try:
         return _traits(snapshot, found)
-    except Unfit as unfit:
+    except Unfit as reason:
+        raise refused("vae", found, reason) from None
+
+
+def _check_blocks(snapshot: Snapshot) -> None:
+    """A new autoencoder inherits slicing and tiling from a mixin that older checkouts do not have."""
+    path = f"{FOLDER}/vae.py"
+    if "\nclass AutoencoderMixin" not in (snapshot.read(path) or ""):
         raise BadInput(
-            f"--vae {name} can not be used: {unfit}",
-            path=found.path,
-            hint="leave --vae out and replace the component afterwards",
-        ) from None
+            "--vae new: this checkout has no AutoencoderMixin (it came in October 2025)",
+            path=path,
+            hint="name an existing class, or update the checkout",
+        )
 
 
-class Unfit(Exception):
-    """Why generated code can not use a class."""
+def autoencoders(snapshot: Snapshot) -> dict[str, str]:
+    """The models of the checkout that encode and decode, with their modules."""
+    return classes(snapshot, FOLDER, "ModelMixin", ("encode", "decode"))
 
 
-def find(snapshot: Snapshot, name: str) -> Autoencoder:
+def find_autoencoder(snapshot: Snapshot, name: str) -> Component:
     """The autoencoder of that name.
 
     Raises:
         BadInput: No class of that name encodes and decodes, or the package does not export it.
     """
-    known = autoencoders(snapshot)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        raise BadInput(
-            f"--vae {name} is no autoencoder of {FOLDER}",
-            hint=f"did you mean {', '.join(near)}?" if near else f"name a class defined in {FOLDER}, or new",
-        )
-    path = known[name]
-    text = snapshot.read(path) or ""
-    check_text(path, text)
-    if not re.search(rf'"{name}"', snapshot.read(_EXPORTS) or ""):
-        raise BadInput(f"--vae {name} is not exported", path=_EXPORTS, hint="register the class first")
-    module = parse(text)
-    node = next(one for one in module.body if isinstance(one, ast.ClassDef) and one.name == name)
-    return Autoencoder(name, path, module, node)
+    return find(snapshot, "vae", name, autoencoders(snapshot), _EXPORTS)
 
 
-def autoencoders(snapshot: Snapshot) -> dict[str, str]:
-    """The models of the checkout that encode and decode, with their modules."""
-    found: dict[str, str] = {}
-    for path in snapshot.walk(FOLDER):
-        for part in re.split(r"^(?=class )", snapshot.read(path) or "", flags=re.MULTILINE)[1:]:
-            named = re.match(r"class (\w+)\([^)]*\bModelMixin\b", part)
-            if named and "\n    def encode(" in part and "\n    def decode(" in part:
-                found[named[1]] = path
-    return found
+def kind(found: Component) -> str:
+    """``image``, ``video`` or ``audio``: what a class encodes, by its sampling rate and by its convolutions."""
+    if {"sampling_rate", "sample_rate"} & set(found.arguments):
+        return "audio"
+    return "video" if 3 in _convolutions(found) else "image"
 
 
-def _traits(snapshot: Snapshot, found: Autoencoder) -> Answers:
+def _convolutions(found: Component) -> set[int]:
+    """The dimensions of the convolutions in the module of a class."""
+    names = (getattr(node, "attr", None) or getattr(node, "id", None) for node in ast.walk(found.module))
+    return {int(match[1]) for name in names if name and (match := re.search(r"Conv(?:Transpose)?([123])d$", name))}
+
+
+def _traits(snapshot: Snapshot, found: Component) -> Answers:
     encoding = _encoding(found)
     if "clip_length" in found.arguments:
         raise Unfit("it encodes clips of clip_length frames, not videos of any length")
     statistics = _statistics(snapshot, found)
-    if found.kind == "audio":
-        if 2 in found.convolutions:
+    if kind(found) == "audio":
+        if 2 in _convolutions(found):
             raise Unfit("it encodes spectrograms, so it needs a vocoder")
         for argument in _TINY_AUDIO:
             if argument not in found.arguments:
@@ -200,7 +121,7 @@ def _traits(snapshot: Snapshot, found: Autoencoder) -> Answers:
         spatial, temporal = _compression(found, _HOP), "1"
     else:
         spatial = _compression(found, _SPATIAL)
-        temporal = _compression(found, _TEMPORAL) if found.kind == "video" else "1"
+        temporal = _compression(found, _TEMPORAL) if kind(found) == "video" else "1"
     read: Answers = {
         "vae_statistics": statistics,
         "vae_encoding": encoding,
@@ -209,20 +130,20 @@ def _traits(snapshot: Snapshot, found: Autoencoder) -> Answers:
     }
     if found.name in VAES.values():
         # The tiny ones of the classes that are proposed are spelled out in the template.
-        return {**default_traits(found.name, found.kind), **read}
+        return {**default_traits(found.name, kind(found)), **read}
     return {**read, **_tiny(snapshot, found, statistics, spatial, temporal)}
 
 
-def _encoding(found: Autoencoder) -> str:
+def _encoding(found: Component) -> str:
     """What ``encode`` returns. Generated code passes both methods one tensor and ``return_dict=False``."""
     for name in ("encode", "decode"):
         method = found.method(name)
         assert method is not None
-        plain = [argument.arg for argument in method.args.args]
-        needed = plain[2 : len(plain) - len(method.args.defaults)]
+        taken = arguments(method)
+        needed = [argument for argument, default in taken.items() if default is None][1:]
         if needed:
             raise Unfit(f"its {name} also needs {', '.join(needed)}")
-        if "return_dict" not in plain:
+        if "return_dict" not in taken:
             raise Unfit(f"its {name} takes no return_dict")
         for part in (method, found.method(f"_{name}")):
             if part is not None and any(_raises_not_implemented(statement) for statement in part.body):
@@ -235,7 +156,7 @@ def _raises_not_implemented(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Raise) and "NotImplementedError" in ast.unparse(statement)
 
 
-def _statistics(snapshot: Snapshot, found: Autoencoder) -> str:
+def _statistics(snapshot: Snapshot, found: Component) -> str:
     for call in ast.walk(found.method("__init__") or found.node):
         match call:
             case ast.Call(func=ast.Attribute(attr=layer)) if layer.startswith("BatchNorm"):
@@ -243,19 +164,19 @@ def _statistics(snapshot: Snapshot, found: Autoencoder) -> str:
             case ast.Call(func=ast.Attribute(attr="register_buffer"), args=[ast.Constant(value=str(buffer)), *_]):
                 if re.search(r"mean|std", buffer):
                     raise Unfit(f"its statistics are buffers ({buffer}), not configuration")
-    arguments = found.arguments
-    if {"latent_mean", "latent_std"} & set(arguments):
+    config = found.arguments
+    if {"latent_mean", "latent_std"} & set(config):
         raise Unfit("its statistics are named latent_mean and latent_std, not latents_mean and latents_std")
-    if {"latents_mean", "latents_std"} <= set(arguments) and (
-        found.given("latents_mean") or "scaling_factor" not in arguments
+    if {"latents_mean", "latents_std"} <= set(config) and (
+        found.given("latents_mean") or "scaling_factor" not in config
     ):
         mean, channels = found.defaults.get("latents_mean"), found.defaults.get(_channels_argument(found))
         if mean is not None and channels is not None and len(mean) != channels:
             raise Unfit(f"its latents_mean has {len(mean)} values for {channels} channels")
         return "mean_std"
-    if "scaling_factor" not in arguments:
+    if "scaling_factor" not in config:
         return "none"
-    shifted = "shift_factor" in arguments and (found.given("shift_factor") or _shifted(snapshot, found.name))
+    shifted = "shift_factor" in config and (found.given("shift_factor") or _shifted(snapshot, found.name))
     return "scale_shift" if shifted else "scale"
 
 
@@ -265,7 +186,7 @@ def _shifted(snapshot: Snapshot, name: str) -> bool:
     return any("config.shift_factor" in text and re.search(rf"\b{name}\b", text) for text in texts)
 
 
-def _compression(found: Autoencoder, ways: tuple[tuple[str, str], ...]) -> str:
+def _compression(found: Component, ways: tuple[tuple[str, str], ...]) -> str:
     """The expression over ``vae`` of a compression, the most direct one that the class offers."""
     for name, form in ways:
         if found.given(name):
@@ -275,19 +196,19 @@ def _compression(found: Autoencoder, ways: tuple[tuple[str, str], ...]) -> str:
     raise Unfit(f"its compression can not be read: it has none of {', '.join(name for name, _ in ways)}")
 
 
-def _channels_argument(found: Autoencoder) -> str:
+def _channels_argument(found: Component) -> str:
     for argument in _CHANNELS:
         if argument in found.arguments:
             return argument
     raise Unfit(f"its latent channels can not be read: it has none of {', '.join(_CHANNELS)}")
 
 
-def _tiny(snapshot: Snapshot, found: Autoencoder, statistics: str, spatial: str, temporal: str) -> Answers:
+def _tiny(snapshot: Snapshot, found: Component, statistics: str, spatial: str, temporal: str) -> Answers:
     """A tiny configuration, with statistics that change the latents, and what it amounts to."""
     tiny = tiny_config(snapshot, found.name, found.arguments)
     if tiny is None:
         raise Unfit("the checkout's tests have no tiny configuration of it that can be read")
-    if found.kind == "audio":
+    if kind(found) == "audio":
         tiny.update(_TINY_AUDIO)
     config = {**found.defaults, **tiny}
     channels = config.get(_channels_argument(found))
@@ -306,7 +227,7 @@ def _tiny(snapshot: Snapshot, found: Autoencoder, statistics: str, spatial: str,
     }
 
 
-def _evaluated(found: Autoencoder, expression: str, config: Mapping[str, Any]) -> int:
+def _evaluated(found: Component, expression: str, config: Mapping[str, Any]) -> int:
     """The value of an expression over ``vae`` for a configuration."""
     attributes: dict[str, Any] = {"config": config}
     for name, assigned in found.attributes.items():
