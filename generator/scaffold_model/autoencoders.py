@@ -72,7 +72,7 @@ def traits(snapshot: Snapshot, name: str, modality: str) -> Answers:
 def _check_blocks(snapshot: Snapshot) -> None:
     """A new autoencoder inherits slicing and tiling from a mixin that older checkouts do not have."""
     path = f"{FOLDER}/vae.py"
-    if "\nclass AutoencoderMixin" not in (snapshot.read(path) or ""):
+    if not re.search(r"^class AutoencoderMixin\b", snapshot.read(path) or "", re.MULTILINE):
         raise BadInput(
             "--vae new: this checkout has no AutoencoderMixin (it came in October 2025)",
             path=path,
@@ -91,7 +91,7 @@ def find_autoencoder(snapshot: Snapshot, name: str) -> Component:
     Raises:
         BadInput: No class of that name encodes and decodes, or the package does not export it.
     """
-    return find(snapshot, "vae", name, autoencoders(snapshot), _EXPORTS)
+    return find(snapshot, "vae", "autoencoder", name, autoencoders(snapshot), _EXPORTS)
 
 
 def kind(found: Component) -> str:

@@ -94,12 +94,13 @@ def classes(snapshot: Snapshot, folder: str, mixin: str, methods: Iterable[str])
     return found
 
 
-def find(snapshot: Snapshot, question: str, name: str, known: Mapping[str, str], exports: str) -> Component:
+def find(snapshot: Snapshot, question: str, noun: str, name: str, known: Mapping[str, str], exports: str) -> Component:
     """The class that answers a question.
 
     Args:
         snapshot: The checkout.
         question: The question that the class answers, for messages.
+        noun: What it is, for messages.
         name: The class.
         known: The classes that it may be, with their modules.
         exports: The module that has to export it.
@@ -110,7 +111,7 @@ def find(snapshot: Snapshot, question: str, name: str, known: Mapping[str, str],
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         raise BadInput(
-            f"--{question} {name} is no class of this checkout that generated code can use",
+            f"--{question} {name} is no {noun} of this checkout",
             hint=f"did you mean {', '.join(near)}?" if near else f"name one that {exports} exports",
         )
     path = known[name]

@@ -31,7 +31,7 @@ def traits(snapshot: Snapshot, name: str, tasks: Collection[str]) -> dict[str, s
     """
     if name == "new":
         return {"scheduler_arguments": FLOW_MATCHING}
-    found = find(snapshot, "scheduler", name, schedulers(snapshot), _EXPORTS)
+    found = find(snapshot, "scheduler", "scheduler", name, schedulers(snapshot), _EXPORTS)
     try:
         return {"scheduler_arguments": _arguments(found, tasks)}
     except Unfit as reason:
