@@ -42,7 +42,7 @@ _HOP = (("hop_length", "{}"), ("downsampling_ratio", "{}"))
 _CHANNELS = ("latent_channels", "z_channels", "z_dim", "decoder_input_channels", "latent_dim")
 
 #: The audio that the tests make: stereo, and so few samples in a second that whole seconds are tiny.
-_TINY_AUDIO = {"audio_channels": 2, "sampling_rate": 16}
+TINY_AUDIO = {"audio_channels": 2, "sampling_rate": 16}
 
 Answers = dict[str, str | int]
 
@@ -115,7 +115,7 @@ def _traits(snapshot: Snapshot, found: Component) -> Answers:
     if kind(found) == "audio":
         if 2 in _convolutions(found):
             raise Unfit("it encodes spectrograms, so it needs a vocoder")
-        for argument in _TINY_AUDIO:
+        for argument in TINY_AUDIO:
             if argument not in found.arguments:
                 raise Unfit(f"its configuration has no {argument}")
         spatial, temporal = _compression(found, _HOP), "1"
@@ -209,7 +209,7 @@ def _tiny(snapshot: Snapshot, found: Component, statistics: str, spatial: str, t
     if tiny is None:
         raise Unfit("the checkout's tests have no tiny configuration of it that can be read")
     if kind(found) == "audio":
-        tiny.update(_TINY_AUDIO)
+        tiny.update(TINY_AUDIO)
     config = {**found.defaults, **tiny}
     channels = config.get(_channels_argument(found))
     if not isinstance(channels, int):
