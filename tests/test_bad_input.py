@@ -94,15 +94,32 @@ CASES: dict[str, Case] = {
         FOO, ("exists already", "choose another"), write("docs/source/en/api/pipelines/foo.md")
     ),
     "unknown autoencoder": Case(
-        {**FOO, "vae": "AutoEncoderKL"}, ("--vae AutoEncoderKL is no class of", "did you mean", "AutoencoderKL")
+        {**FOO, "vae": "AutoEncoderKL"},
+        ("--vae AutoEncoderKL is no autoencoder of this checkout", "did you mean", "AutoencoderKL"),
+    ),
+    "autoencoder of another kind": Case(
+        {**FOO, "vae": "AutoencoderKLWan"},
+        (
+            "autoencoder_kl_wan.py",
+            "--vae AutoencoderKLWan is an autoencoder for video, and --modality is image",
+            "name one for image, such as AutoencoderKL",
+        ),
     ),
     "unfit autoencoder": Case(
-        {**FOO, "vae": "AutoencoderKLWan"},
-        ("autoencoder_kl_wan.py", "--vae AutoencoderKLWan is not supported yet", "leave --vae out"),
+        {**FOO, "vae": "AutoencoderKLFlux2"},
+        ("autoencoder_kl_flux2.py", "--vae AutoencoderKLFlux2 can not be used: ", "batch norm", "leave --vae out"),
     ),
     "unknown scheduler": Case(
         {**FOO, "scheduler": "FlowMatchEulerScheduler"},
-        ("--scheduler FlowMatchEulerScheduler is no class of", "did you mean", "FlowMatchEulerDiscreteScheduler"),
+        (
+            "--scheduler FlowMatchEulerScheduler is no scheduler of this checkout",
+            "did you mean",
+            "FlowMatchEulerDiscreteScheduler",
+        ),
+    ),
+    "unfit scheduler": Case(
+        {**FOO, "scheduler": "DDIMScheduler"},
+        ("scheduling_ddim.py", "--scheduler DDIMScheduler can not be used: ", "no flow matching"),
     ),
     "merge conflict": Case(FOO, (MODELS_INIT, "merge-conflict markers in line ", "settle the merge"), conflict),
     "syntax error": Case(

@@ -17,7 +17,7 @@ from scaffold_model.errors import BadInput
 from scaffold_model.hubcache import MARKER, Placed, find, hub_cache, place, read_folder, repository_folder
 from scaffold_model.snapshot import Snapshot
 from scaffold_model.spec import ModelSpec
-from scaffold_model.tiny import RunnerFailed, build, generate, needed_repos, tokenizer_repos
+from scaffold_model.tiny import Generated, RunnerFailed, build, generate, needed_repos, tokenizer_repos
 
 ROOT = Path(__file__).resolve().parents[1]
 REPO = "someone/tiny"
@@ -220,8 +220,8 @@ class Picture:
     def getcolors(self, most):
         return [(1, "red")] * COLOURS
 
-    def save(self, path):
-        Path(path).write_text("picture")
+    def save(self, path, **options):
+        Path(path).write_text(f"picture {sorted(options)}")
 
 
 COLOURS = 3
@@ -252,9 +252,13 @@ class ModularPipeline:
     def set_progress_bar_config(self, disable):
         assert disable
 
-    def __call__(self, prompt, num_inference_steps, height, width, generator, output):
-        assert self.loaded and output == "images"
-        return [Picture()]
+    def __call__(self, prompt, num_inference_steps, generator, output, output_type, **others):
+        assert self.loaded
+        if output == "images":
+            assert (others, output_type) == ({"height": 64, "width": 64}, "pil")
+            return [Picture()]
+        assert (others, output, output_type) == ({"height": 64, "width": 64, "num_frames": 9}, "videos", "pil")
+        return [[Picture(), Picture()]]
 """
 
 _TORCH = """
@@ -341,23 +345,30 @@ def test_a_kept_repository_is_said(stand_in: Path, tmp_path: Path) -> None:
 
 def test_generate_builds_what_is_missing_and_saves_a_picture(stand_in: Path, tmp_path: Path) -> None:
     hub, target = tmp_path / "hub", tmp_path / "picture.png"
-    picture = generate(stand_in, ModelSpec("foo"), sys.executable, target, lambda _: None, cache=hub)
-    assert (picture.path, picture.width, picture.height, picture.colours) == (target, 64, 64, 3)
-    assert target.read_text() == "picture"
+    made = generate(stand_in, ModelSpec("foo"), sys.executable, target, lambda _: None, cache=hub)
+    assert made == Generated(target, "64x64 pixels, 3 colours")
+    assert target.read_text() == "picture []"
     assert find(hub, "hf-internal-testing/tiny-foo-modular-pipe") is not None
+
+
+def test_generate_saves_a_video_as_a_moving_picture(stand_in: Path, tmp_path: Path) -> None:
+    spec, target = ModelSpec("foo", modality="video"), tmp_path / "video.gif"
+    made = generate(stand_in, spec, sys.executable, target, lambda _: None, cache=tmp_path / "hub")
+    assert made == Generated(target, "2 frames of 64x64 pixels, 3 colours")
+    assert target.read_text() == "picture ['append_images', 'save_all']"
 
 
 def test_one_flat_colour_is_a_failure(stand_in: Path, tmp_path: Path) -> None:
     init = stand_in / "src/diffusers/__init__.py"
     init.write_text(init.read_text().replace("COLOURS = 3", "COLOURS = 1"))
-    with pytest.raises(RunnerFailed, match="is one flat colour"):
+    with pytest.raises(RunnerFailed, match="there is one single value in"):
         generate(
             stand_in, ModelSpec("foo"), sys.executable, tmp_path / "a.png", lambda _: None, cache=tmp_path / "hub"
         )
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("a.txt", "a.txt is no name of a picture"), ("no/a.png", "does not exist")]
+    ("name", "message"), [("a.wav", "a.wav is no name of a file for image"), ("no/a.png", "does not exist")]
 )
 def test_where_the_picture_can_not_go(name: str, message: str, stand_in: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=message):

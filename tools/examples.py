@@ -17,11 +17,10 @@ from pathlib import Path
 import yaml
 
 from scaffold_model.checkout import head
-from scaffold_model.preflight import house_answers
+from scaffold_model.preflight import fitted_spec
 from scaffold_model.render import render
 from scaffold_model.scaffold import create, formatted
 from scaffold_model.snapshot import Snapshot
-from scaffold_model.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -32,7 +31,7 @@ def example(answers: dict[str, object], clone: Path) -> dict[str, str]:
     """The files of one example, by path below its folder."""
     snapshot = Snapshot(clone)
     stand = head(clone)
-    spec = ModelSpec.from_answers({**house_answers(snapshot, stand), **answers})
+    spec = fitted_spec(answers, snapshot, stand)
     rendered = render(spec.answers())
     plan = create(spec, snapshot, stand, rendered)
     files = {

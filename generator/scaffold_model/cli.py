@@ -110,7 +110,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 def _create(options: dict[str, Any]) -> None:
     from .ask import ask_missing
     from .checkout import apply, exclude_state, find_checkout, head
-    from .preflight import check_spec, house_answers
+    from .preflight import check_spec, fitted_spec
     from .render import render
     from .scaffold import create, parse_answers
     from .snapshot import Snapshot
@@ -133,7 +133,7 @@ def _create(options: dict[str, Any]) -> None:
         given = ask_missing(given)
     snapshot = Snapshot(root)
     stand = head(root)
-    spec = ModelSpec.from_answers({**house_answers(snapshot, stand), **given})
+    spec = fitted_spec(given, snapshot, stand)
     check_spec(spec, snapshot)
     rendered = render(spec.answers(), options["vcs_ref"])
     plan = create(spec, snapshot, stand, rendered, ruff_of(options["python"], root))

@@ -148,8 +148,8 @@ def todo(name: str, checkout: Path | None, as_json: bool) -> None:
     "--generate",
     type=click.Path(path_type=Path),
     default=None,
-    metavar="FILE.png",
-    help="Run the tiny pipeline as well and save its image.",
+    metavar="FILE",
+    help="Run the tiny pipeline as well and save its output: a .png, a .gif of a video, a .wav.",
 )
 @python_option
 @checkout_option
@@ -170,7 +170,7 @@ def tiny(
     spec = read_spec(Snapshot(root), name)
     interpreter = find_python(python, root)
     built = build(root, spec, interpreter, progress, force=force)
-    picture = run_pipeline(root, spec, interpreter, generate, progress) if generate else None
+    generated = run_pipeline(root, spec, interpreter, generate, progress) if generate else None
     if as_json:
         print_json(
             {
@@ -178,7 +178,7 @@ def tiny(
                     {"id": one.repo, "folder": str(one.folder), "status": one.status} for one in built.placed
                 ],
                 "publish": built.publish,
-                "picture": str(picture.path) if picture else None,
+                "generated": str(generated.path) if generated else None,
                 "notices": list(built.notices),
             }
         )
@@ -186,8 +186,8 @@ def tiny(
     for notice in built.notices:
         click.echo(f"notice: {notice}")
     click.echo(f"Publish it before the pull request, so that upstream CI finds it:\n  {built.publish}")
-    if picture:
-        click.echo(f"{picture.path}: {picture.width}x{picture.height} pixels, {picture.colours} colours")
+    if generated:
+        click.echo(f"{generated.path}: {generated.what}")
 
 
 @click.command()

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import difflib
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from . import autoencoders, schedulers
 from .checkout import Head
-from .code.syntax import parse
 from .errors import BadInput
 from .snapshot import Snapshot
-from .sound import check_text, need
+from .sound import need
 from .spec import ModelSpec
 
 _SOURCES = ("models", "pipelines", "modular_pipelines", "schedulers", "loaders", "guiders")
-
-#: The arguments that the generated code passes to, or reads from the configuration of, the autoencoder.
-VAE_ARGUMENTS = (
-    "in_channels",
-    "out_channels",
-    "block_out_channels",
-    "layers_per_block",
-    "latent_channels",
-    "norm_num_groups",
-    "sample_size",
-    "scaling_factor",
-    "shift_factor",
-    "use_quant_conv",
-    "use_post_quant_conv",
-)
-
-#: What marks a flow-matching scheduler with a static shift, the contract of the generated pipelines.
-SCHEDULER_ARGUMENTS = ("num_train_timesteps", "shift")
 
 
 def house_answers(snapshot: Snapshot, head: Head) -> dict[str, str | int]:
@@ -42,6 +24,28 @@ def house_answers(snapshot: Snapshot, head: Head) -> dict[str, str | int]:
         "year": head.year,
         "line_length": int(found[1]) if found else 119,
     }
+
+
+def trait_answers(spec: ModelSpec, snapshot: Snapshot) -> dict[str, str | int]:
+    """What the checkout tells about the classes that the answers name, by question: stored, and asked of nobody.
+
+    Raises:
+        BadInput: A class is unknown, or generated code can not use it.
+    """
+    return {
+        **autoencoders.traits(snapshot, spec.vae, spec.modality),
+        **schedulers.traits(snapshot, spec.scheduler, spec.task),
+    }
+
+
+def fitted_spec(given: Mapping[str, Any], snapshot: Snapshot, head: Head) -> ModelSpec:
+    """The answers together with what only the checkout tells: its conventions, and the traits of the classes named.
+
+    Raises:
+        BadInput: The answers make no sense, or a class can not be used.
+    """
+    answers = {**house_answers(snapshot, head), **given}
+    return ModelSpec.from_answers({**answers, **trait_answers(ModelSpec.from_answers(answers), snapshot)})
 
 
 def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -> None:
@@ -60,13 +64,7 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
             if snapshot.exists(place) or snapshot.files(place) or snapshot.folders(place):
                 raise BadInput(f"{spec.name} exists already", path=place, hint="choose another --name")
     _check_class_names(spec, snapshot)
-    if spec.vae != "new":
-        arguments = VAE_ARGUMENTS if spec.vae_statistics == "scale_shift" else ()
-        _check_component(snapshot, "vae", spec.vae, "src/diffusers/models/autoencoders", "Autoencoder", arguments)
-    if spec.scheduler != "new":
-        _check_component(
-            snapshot, "scheduler", spec.scheduler, "src/diffusers/schedulers", "Scheduler", SCHEDULER_ARGUMENTS
-        )
+    _check_traits(spec, snapshot)
     if spec.has_modular and not snapshot.exists("src/diffusers/modular_pipelines/modular_pipeline.py"):
         raise BadInput(
             "this checkout has no modular pipelines (they came in July 2025)",
@@ -86,6 +84,17 @@ def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
         need(snapshot, "src/diffusers/pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
 
 
+def _check_traits(spec: ModelSpec, snapshot: Snapshot) -> None:
+    """What was rendered about classes is what the checkout says; Copier can not look into them."""
+    for question, value in trait_answers(spec, snapshot).items():
+        if getattr(spec, question) != value:
+            raise BadInput(
+                f"{question} is {value!r} in this checkout, not {getattr(spec, question)!r}",
+                hint="make the model with `scaffold-model --name "
+                f"{spec.name} --vae {spec.vae} --scheduler {spec.scheduler}`, which reads the classes",
+            )
+
+
 def _check_class_names(spec: ModelSpec, snapshot: Snapshot) -> None:
     wanted = re.compile(rf"^class ({'|'.join(spec.new_classes)})\b", re.MULTILINE)
     for folder in _SOURCES:
@@ -102,40 +111,3 @@ def _check_class_names(spec: ModelSpec, snapshot: Snapshot) -> None:
                     path=path,
                     hint="choose another --name or --class-prefix",
                 )
-
-
-def _check_component(
-    snapshot: Snapshot, question: str, name: str, folder: str, family: str, needed: tuple[str, ...]
-) -> None:
-    """An existing class of ``folder``, whose constructor takes the arguments that the template relies on."""
-    definition = re.compile(r"^class (\w+)\(", re.MULTILINE)
-    found: dict[str, str] = {}
-    for path in snapshot.walk(folder):
-        for class_name in definition.findall(snapshot.read(path) or ""):
-            if family in class_name:
-                found[class_name] = path
-    if name not in found:
-        near = difflib.get_close_matches(name, found, n=3, cutoff=0.5)
-        raise BadInput(
-            f"--{question} {name} is no class of {folder}",
-            hint=f"did you mean {', '.join(near)}?" if near else f"name a class defined in {folder}",
-        )
-    source = snapshot.read(found[name]) or ""
-    check_text(found[name], source)
-    arguments = _constructor_arguments(source, name)
-    missing = [argument for argument in needed if argument not in arguments]
-    if missing:
-        raise BadInput(
-            f"--{question} {name} is not supported yet: its __init__ has no {', '.join(missing)}",
-            path=found[name],
-            hint=f"leave --{question} out and replace the component afterwards",
-        )
-
-
-def _constructor_arguments(source: str, name: str) -> set[str]:
-    for node in parse(source).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for member in node.body:
-                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-                    return {argument.arg for argument in member.args.args + member.args.kwonlyargs}
-    return set()

@@ -60,6 +60,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 #: Spelled out, since the Python that runs us need not be the newest that will import the model.
 _SOFT_KEYWORDS = ("case", "match", "type")
 _EXPRESSION = re.compile(r"[\w.()\[\]\"' *+/-]{1,200}")
+_KEYWORDS = re.compile(r"[\w\s.,()\[\]{}=:\"'*/+-]*")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 #: What a free-text answer must look like, and how to say so.
@@ -87,7 +88,8 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "year": (re.compile(r"20[0-9][0-9]"), "must be a year such as 2026"),
     "vae_spatial": (_EXPRESSION, "must be an expression over `vae`"),
     "vae_temporal": (_EXPRESSION, "must be an expression over `vae`"),
-    "vae_tiny": (re.compile(r"[\w\s.,()\[\]{}=:\"'*/+-]*"), "must be keyword arguments"),
+    "vae_tiny": (_KEYWORDS, "must be keyword arguments"),
+    "scheduler_arguments": (_KEYWORDS, "must be keyword arguments"),
 }
 
 #: Combinations that make no sense: the question to blame, when, and the reason.
@@ -120,20 +122,21 @@ def _in_order(tasks: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def default_traits(vae: str, modality: str) -> dict[str, str | int]:
-    """What the template has to know of the autoencoders that it proposes; of others the checkout tells."""
-    if vae == "AutoencoderKLWan" or (vae == "new" and modality == "video"):
+    """What the template has to know of the autoencoders that it proposes or writes; of others the checkout tells."""
+    new = vae == "new"
+    if modality == "video":
         return {
             "vae_statistics": "mean_std",
             "vae_encoding": "latent_dist",
-            "vae_spatial": "vae.config.scale_factor_spatial",
-            "vae_temporal": "vae.config.scale_factor_temporal",
-            "vae_tiny_channels": 16,
+            "vae_spatial": "vae.spatial_compression_ratio" if new else "vae.config.scale_factor_spatial",
+            "vae_temporal": "vae.temporal_compression_ratio" if new else "vae.config.scale_factor_temporal",
+            "vae_tiny_channels": 4 if new else 16,
             "vae_tiny_spatial": 8,
             "vae_tiny_temporal": 4,
         }
-    if vae == "AutoencoderOobleck" or (vae == "new" and modality == "audio"):
+    if modality == "audio":
         return {
-            "vae_statistics": "none",
+            "vae_statistics": "mean_std" if new else "none",
             "vae_encoding": "latent_dist",
             "vae_spatial": "vae.hop_length",
             "vae_temporal": "1",
@@ -147,7 +150,7 @@ def default_traits(vae: str, modality: str) -> dict[str, str | int]:
         "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
         "vae_temporal": "1",
         "vae_tiny_channels": 4,
-        "vae_tiny_spatial": 2,
+        "vae_tiny_spatial": 8,
         "vae_tiny_temporal": 1,
     }
 
@@ -203,6 +206,7 @@ class ModelSpec:
     vae_tiny_channels: int = 0
     vae_tiny_spatial: int = 0
     vae_tiny_temporal: int = 0
+    scheduler_arguments: str = "shift=3.0"
 
     def __post_init__(self) -> None:
         self._check_pattern("name", self.name)

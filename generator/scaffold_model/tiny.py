@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .autoencoders import TINY_AUDIO
 from .errors import BadInput, ScaffoldError
 from .hubcache import Placed, find, hub_cache, place, read_folder
 from .pythons import require_modules, subprocess_env
@@ -60,13 +61,24 @@ class TinyResult:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The image that the tiny pipeline made."""
+class Generated:
+    """What the tiny pipeline made.
+
+    Attributes:
+        path: The file.
+        what: What is in it, in words.
+    """
 
     path: Path
-    width: int
-    height: int
-    colours: int
+    what: str
+
+
+#: What the files of each modality may be called, and what a pipeline calls its output.
+_SUFFIXES = {"image": (".png", ".jpg", ".jpeg", ".webp"), "video": (".gif", ".webp"), "audio": (".wav",)}
+_OUTPUTS = {"image": "images", "video": "videos", "audio": "audios"}
+
+#: What a task starts from beside the prompt.
+_GIVEN = {"i2i": ("image",), "inpaint": ("image", "mask_image"), "i2v": ("image",), "v2v": ("video",)}
 
 
 def tokenizer_repos(snapshot: Snapshot, spec: ModelSpec) -> tuple[str, ...]:
@@ -157,33 +169,58 @@ def generate(
     *,
     cache: Path | None = None,
     prompt: str = "a painting of a squirrel eating a burger",
-    size: int = 64,
     steps: int = 4,
-) -> Picture:
-    """Run the tiny pipeline from prompt to picture and save that; builds the repositories where they are missing.
+) -> Generated:
+    """Run the tiny pipeline of the model's first task from its inputs to its output and save that.
+
+    Builds the repositories where they are missing.
 
     Raises:
-        BadInput: A package is missing, or the picture can not be written.
-        RunnerFailed: The pipeline failed, or what it made is one flat colour.
+        BadInput: A package is missing, or the output can not be written.
+        RunnerFailed: The pipeline failed, or what it made holds one value only.
     """
     cache = hub_cache() if cache is None else cache
     target = target.absolute()
-    if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise BadInput(f"{target.name} is no name of a picture", hint="give a file name that ends with .png")
+    if target.suffix.lower() not in _SUFFIXES[spec.modality]:
+        raise BadInput(
+            f"{target.name} is no name of a file for {spec.modality}",
+            hint=f"give a file name that ends with {_SUFFIXES[spec.modality][0]}",
+        )
     if not target.parent.is_dir():
         raise BadInput(f"the folder {target.parent} does not exist", hint="make it first, or give another file name")
     require_modules(python, PACKAGES, "the tiny pipeline")
     if find(cache, spec.tiny_repo) is None:
         build(checkout, spec, python, progress, cache=cache)
-    progress(f"running the tiny {_kind(spec)} pipeline: {steps} steps, {size}x{size} pixels")
-    request = {"action": "image", "out": str(target), "prompt": prompt, "size": size, "steps": steps}
+    progress(f"running the tiny {_kind(spec)} pipeline: {steps} steps")
+    request = {"action": "generate", "out": str(target), **_inputs(spec, prompt, steps)}
     result = _run(checkout, spec, python, cache, request)
-    if result["colours"] < 2:
+    if result["values"] < 2:
         raise RunnerFailed(
-            f"the tiny pipeline ran, but {target} is one flat colour",
+            f"the tiny pipeline ran, but there is one single value in {target}",
             hint="look for not-a-number values in the latents",
         )
-    return Picture(target, result["width"], result["height"], result["colours"])
+    return Generated(target, result["what"])
+
+
+def _inputs(spec: ModelSpec, prompt: str, steps: int) -> dict[str, Any]:
+    """What the runner has to know of the first task: some 64 pixels a side, or 64 latent frames of audio."""
+    multiple = 2 * spec.vae_tiny_spatial
+    side = -(-64 // multiple) * multiple
+    frames = 2 * spec.vae_tiny_temporal + 1
+    arguments: dict[str, Any] = {"prompt": prompt, "num_inference_steps": steps}
+    if spec.modality == "audio":
+        arguments.update(duration=64 * spec.vae_tiny_spatial / TINY_AUDIO["sampling_rate"], output_type="pt")
+    else:
+        arguments.update(height=side, width=side, output_type="pil")
+    if spec.task[0] in ("t2v", "i2v"):
+        arguments["num_frames"] = frames
+    return {
+        "arguments": arguments,
+        "given": _GIVEN.get(spec.task[0], ()),
+        "side": side,
+        "frames": frames,
+        "output": _OUTPUTS[spec.modality],
+    }
 
 
 def _kind(spec: ModelSpec) -> str:

@@ -1,6 +1,6 @@
 """The half of `scaffold-model tiny` that needs torch: run as a script, by the checkout's Python, with one JSON request.
 
-It must not import scaffold_model, which that Python does not have. The request names an action, ``build`` or ``image``,
+It must not import scaffold_model, which that Python does not have. The request names an action, ``build`` or ``generate``,
 and its arguments; the result is one JSON object in the file that the request names. It is run from a copy elsewhere: a
 script has its own folder first on the path, and here modules such as `code` would hide those of the standard library.
 """
@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import json
 import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     source = Path(diffusers.__file__ or "").resolve()
     if Path(request["checkout"]).resolve() not in source.parents:
         raise SystemExit(f"diffusers was imported from {source.parent}, not from the checkout")
-    actions = {"build": build, "image": image}
+    actions = {"build": build, "generate": generate}
     return actions[request["action"]](diffusers, request)
 
 
@@ -67,32 +68,68 @@ def _point_to_repository(index: Path, repo: str) -> None:
     index.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def image(diffusers: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Load the tiny pipeline by its repository's name, run it from prompt to picture, and save that.
+def generate(diffusers: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Load the tiny pipeline by its repository's name, run it from its inputs to its output, and save that.
 
     Returns:
-        Width and height, and how many colours there are (not-a-number latents decode to a single one).
+        The output in words, and how many values there are in it (not-a-number latents decode to a single one).
     """
     torch = importlib.import_module("torch")
     arguments = {
-        "prompt": request["prompt"],
-        "num_inference_steps": request["steps"],
-        "height": request["size"],
-        "width": request["size"],
+        **request["arguments"],
+        **_given(request["given"], request["side"], request["frames"]),
         "generator": torch.Generator("cpu").manual_seed(0),
     }
     if request["kind"] == "standard":
         pipeline = diffusers.DiffusionPipeline.from_pretrained(request["repo"])
         pipeline.set_progress_bar_config(disable=True)
-        picture = pipeline(**arguments).images[0]
+        output = pipeline(**arguments)[0][0]
     else:
         pipeline = diffusers.ModularPipeline.from_pretrained(request["repo"])
         pipeline.load_components()
         pipeline.set_progress_bar_config(disable=True)
-        picture = pipeline(**arguments, output="images")[0]
-    picture.save(request["out"])
-    colours = len(picture.convert("RGB").getcolors(picture.width * picture.height))
-    return {"width": picture.width, "height": picture.height, "colours": colours}
+        output = pipeline(**arguments, output=request["output"])[0]
+    if request["output"] == "images":
+        return _save_frames([output], request["out"])
+    if request["output"] == "videos":
+        return _save_frames(output, request["out"])
+    return _save_audio(output, request["out"], pipeline.vae.config.sampling_rate)
+
+
+def _given(names: list[str], side: int, frames: int) -> dict[str, Any]:
+    """What a task starts from: a gradient, a mask of its brighter half, and a video of the gradient turning round."""
+    if not names:
+        return {}
+    picture = importlib.import_module("PIL.Image").linear_gradient("L").resize((side, side))
+    colour = picture.convert("RGB")
+    made = {
+        "image": colour,
+        "mask_image": picture.point(lambda value: 255 if value > 127 else 0),
+        "video": [colour.rotate(90 * frame) for frame in range(frames)],
+    }
+    return {name: made[name] for name in names}
+
+
+def _save_frames(frames: list[Any], path: str) -> dict[str, Any]:
+    """A picture, or several as a moving one."""
+    first = frames[0]
+    first.save(path, **({"save_all": True, "append_images": frames[1:]} if len(frames) > 1 else {}))
+    colours = max(len(frame.convert("RGB").getcolors(frame.width * frame.height)) for frame in frames)
+    what = f"{first.width}x{first.height} pixels, {colours} colours"
+    return {"what": what if len(frames) == 1 else f"{len(frames)} frames of {what}", "values": colours}
+
+
+def _save_audio(audio: Any, path: str, sampling_rate: int) -> dict[str, Any]:
+    """A waveform of channels and samples between -1 and 1, as 16-bit integers."""
+    channels, samples = audio.shape
+    integers = (audio.detach().float().clamp(-1, 1) * 32767).round().short()
+    with wave.open(path, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(sampling_rate)
+        file.writeframes(integers.T.contiguous().numpy().tobytes())
+    values = len(integers.unique())
+    return {"what": f"{samples} samples in {channels} channels, {values} values", "values": values}
 
 
 if __name__ == "__main__":
