@@ -164,7 +164,7 @@ def _extend_and_register(
         )
         plan = merge_plans(plan, Plan(edits=edits, entries=(entry,) if edits else ()))
     if spec.single_file == "yes":
-        from .single_file import UTILS, add_single_file, conversion_name
+        from .single_file_utils import UTILS, add_single_file, conversion_name
 
         edits = tuple(add_single_file(snapshot.overlaid(plan.overlay()), spec, ruff))
         entries = (

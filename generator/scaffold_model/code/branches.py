@@ -30,14 +30,16 @@ def find(source: str, function: str) -> tuple[Branch, ...]:
 
 
 def insert(source: str, function: str, test: str, body: str) -> str | None:
-    """Put ``elif test: body`` (one statement) before the ``else``; None where there is no such chain.
+    """Put ``elif test: body`` (one statement) before the ``else`` and its comment; None where there is no such chain.
 
-    A blank line separates it from the ``else`` where the chain has one there.
+    A blank line follows where the chain has one before the ``else``.
     """
     branches = find(source, function)
     if not branches:
         return None
     line = branches[-1].first
+    while _text(source, line - 1).startswith("#"):
+        line -= 1
     indent = indent_of(source, line)
     gap = "\n" if _is_blank(source, line - 1) else ""
     return insert_before(source, line, f"{indent}elif {test}:\n{indent}    {body}\n{gap}")

@@ -31,7 +31,7 @@ TABLE = "TRANSFORMER_KEYS"
 PREFIX = "model.diffusion_model."
 _NUMBER = r"(\d+)"
 
-_CONVERSION = '''\
+_CONVERSION = """\
 def {function}(checkpoint, **kwargs):
 {functions}
     # TODO({name}): describe the original checkpoint, as in {script}.
@@ -58,7 +58,7 @@ def {function}(checkpoint, **kwargs):
             converted_state_dict.update(zip((key.format(*match.groups()) for key in keys), tensors))
 
     return converted_state_dict
-'''
+"""
 
 
 def conversion_name(name: str) -> str:
