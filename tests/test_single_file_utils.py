@@ -98,9 +98,9 @@ def convert_bar_to_diffusers(checkpoint, **kwargs):
 
 
 def convert_foo_bar_transformer_checkpoint_to_diffusers(checkpoint, **kwargs):
-    def split(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        # One matrix.
-        return tensor.chunk(2)
+    def split(tensor, parts=2):
+        # One matrix, “fused”.
+        return tensor.chunk(parts)
 
     # TODO(foo_bar): describe the original checkpoint, as in `scripts/convert_foo_bar_to_diffusers.py`.
     TRANSFORMER_KEYS_RENAME_DICT = {
@@ -135,9 +135,11 @@ SCRIPT = """\
 import torch
 
 
-def split(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    # One matrix.
-    return tensor.chunk(2)
+def split(
+    tensor: "torch.Tensor",  parts: int = 2
+) -> tuple[torch.Tensor, ...]:
+    # One matrix, “fused”.
+    return tensor.chunk(parts)
 
 
 def unused(tensor):

@@ -227,7 +227,7 @@ def _conversion(source: str, table: ast.Dict, spec: ModelSpec, script: str, ruff
     functions = [node for node in parse(source).body if isinstance(node, ast.FunctionDef) and node.name in named]
     text = _CONVERSION.format(
         function=conversion_name(spec.name),
-        functions="\n".join(textwrap.indent(_lines(source, node), "    ") for node in functions),
+        functions="\n".join(textwrap.indent(_without_hints(source, node), "    ") for node in functions),
         name=spec.name,
         script=f"`{script}`",
         table_name=f"{TABLE}_RENAME_DICT",
@@ -241,3 +241,27 @@ def _conversion(source: str, table: ast.Dict, spec: ModelSpec, script: str, ruff
 def _lines(source: str, node: ast.FunctionDef | ast.Dict) -> str:
     """The source of a node, comments included."""
     return get_lines(source, node.lineno, last_line(node)) + "\n"
+
+
+def _without_hints(source: str, node: ast.FunctionDef) -> str:
+    """A function as the others of the module are written: without type hints, whose names are not imported there."""
+    text = _lines(source, node).encode()
+    starts = [0]
+    for line in text.split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+
+    def end(hint: ast.expr) -> int:
+        assert hint.end_col_offset is not None
+        return starts[last_line(hint) - node.lineno] + hint.end_col_offset
+
+    spans = [
+        (starts[each.lineno - node.lineno] + each.col_offset + len(each.arg.encode()), end(each.annotation))
+        for each in ast.walk(node.args)
+        if isinstance(each, ast.arg) and each.annotation is not None
+    ]
+    if node.returns is not None:
+        arrow = text.rindex(b"->", 0, starts[node.returns.lineno - node.lineno] + node.returns.col_offset)
+        spans.append((arrow, end(node.returns)))
+    for first, last in sorted(spans, reverse=True):
+        text = text[:first] + text[last:]
+    return text.decode()
