@@ -447,6 +447,23 @@ def check_lora(model: Model) -> None:
 # Scheduler
 
 
+def check_single_file(model: Model) -> None:
+    """`from_single_file` converts as the script does, and leaves what is not the transformer's to other components."""
+    from diffusers.loaders import single_file_utils
+
+    _, original, _ = synthetic_checkpoint(model)
+    expected = load_module(model.script).convert_transformer_state_dict(dict(original))
+    convert = getattr(single_file_utils, f"convert_{model.name}_transformer_checkpoint_to_diffusers")
+    for prefix in ("", "model.diffusion_model."):
+        checkpoint = {f"{prefix}{key}": tensor for key, tensor in original.items()}
+        assert single_file_utils.infer_diffusers_model_type(checkpoint) == model.name
+        checkpoint["vae.encoder.conv_in.weight"] = torch.zeros(1)
+        converted = convert(checkpoint)
+        assert converted.keys() == expected.keys()
+        assert all(torch.equal(converted[key], expected[key]) for key in expected)
+        assert checkpoint.keys() == {"vae.encoder.conv_in.weight"}
+
+
 def check_scheduler(model: Model) -> None:
     """The new scheduler, as generated, is the plain Euler rule: that of FlowMatchEulerDiscreteScheduler."""
     generator = torch.Generator().manual_seed(0)
@@ -486,6 +503,7 @@ CHECKS: dict[str, Callable[[Model], None]] = {
     "inputs matter": check_inputs_matter,
     "saving": check_saving,
     "lora": check_lora,
+    "single file": check_single_file,
     "scheduler": check_scheduler,
 }
 

@@ -72,6 +72,8 @@ def read_only(root: Path) -> None:
 
 COPIER = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--quiet", "--vcs-ref=HEAD"]
 FOO = {"name": "foo"}
+SINGLE_FILE = {**FOO, "single_file": "yes", "hub_repo": "org/foo"}
+SINGLE_FILE_UTILS = "src/diffusers/loaders/single_file_utils.py"
 IDENTIFIER = ("name", "must be a snake_case identifier")
 CASES: dict[str, Case] = {
     "no checkout": Case(FOO, ("is not in a checkout of diffusers", "--checkout DIR"), place="empty"),
@@ -143,7 +145,23 @@ CASES: dict[str, Case] = {
             "def retrieve_timestep(",
         ),
     ),
-    "single file": Case({**FOO, "single_file": "yes"}, ("single", "not supported yet")),
+    "single file without a repository": Case(
+        {**FOO, "single_file": "yes"}, ("single-file", "the configuration of a checkpoint")
+    ),
+    "single file of a layout that tells another model": Case(
+        SINGLE_FILE,
+        (SINGLE_FILE_UTILS, "blocks.0.img_mod.1.weight tells the checkpoints of hidream", "give hidream a key in"),
+        replace(
+            SINGLE_FILE_UTILS,
+            '"hidream": "double_stream_blocks.0.block.adaLN_modulation.1.bias"',
+            '"hidream": "blocks.0.img_mod.1.weight"',
+        ),
+    ),
+    "single file without a detection": Case(
+        SINGLE_FILE,
+        (SINGLE_FILE_UTILS, "in infer_diffusers_model_type was not found", "restore"),
+        replace(SINGLE_FILE_UTILS, "def infer_diffusers_model_type(", "def infer_model_type("),
+    ),
     "auto pipeline of a modular model": Case({**FOO, "auto_pipeline": "yes"}, ("needs a standard pipeline class",)),
     "unsupported modality": Case({**FOO, "modality": "video"}, ("modality", "not supported yet; image is")),
 }
@@ -238,8 +256,10 @@ REGISTRIES = (
     "src/diffusers/loaders/lora_pipeline.py",
     "docs/source/en/api/loaders/lora.md",
     "src/diffusers/pipelines/auto_pipeline.py",
+    "src/diffusers/loaders/single_file_model.py",
+    SINGLE_FILE_UTILS,
 )
-ALL_OPTIONS = {"name": "foo", "format": "both", "lora": "yes", "auto_pipeline": "yes", "scheduler": "new"}
+ALL_OPTIONS = {**SINGLE_FILE, "format": "both", "lora": "yes", "auto_pipeline": "yes", "scheduler": "new"}
 
 
 def in_a_merge(text: str) -> str:

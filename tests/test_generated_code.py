@@ -1,4 +1,4 @@
-"""Generated code computes what it should: conversion, parity, both pipelines, LoRA, scheduler."""
+"""Generated code computes what it should: conversion, parity, both pipelines, LoRA, single files, scheduler."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TRANSFORMER = ["conversion", "conversion errors", "parity", "converted pipeline"
 #: The model and its flags, and what is checked of it. Names differ, since the cells share a Hub cache.
 CELLS = {
     "joint-t5-lora": (
-        ModelSpec("aspen", format="both", lora="yes"),
-        [*TRANSFORMER, *PIPELINES, "lora"],
+        ModelSpec("aspen", format="both", lora="yes", single_file="yes", hub_repo="org/aspen"),
+        [*TRANSFORMER, *PIPELINES, "lora", "single file"],
     ),
     "cross-qwen3-new": (
         ModelSpec("birch", format="both", attention="cross", text_encoder="qwen3", scheduler="new"),
@@ -36,8 +36,16 @@ CELLS = {
         PIPELINES,
     ),
     "cross-clip-lora": (
-        ModelSpec("maple", format="both", attention="cross", text_encoder="clip", lora="yes"),
-        ["standard equals modular", "lora"],
+        ModelSpec(
+            "maple",
+            format="both",
+            attention="cross",
+            text_encoder="clip",
+            lora="yes",
+            single_file="yes",
+            hub_repo="org/maple",
+        ),
+        ["standard equals modular", "lora", "single file"],
     ),
     "video-embedded-new": (
         ModelSpec("spruce", format="standard", modality="video", task=("i2v",), vae="new", guidance="embedded"),
@@ -62,6 +70,7 @@ def scaffold(spec: ModelSpec, root: Path, *more: str) -> None:
         *("--text-encoder", spec.text_encoder, "--scheduler", spec.scheduler, "--guidance", spec.guidance),
         *("--vae", spec.vae, *(word for task in spec.task for word in ("--task", task))),
         *(["--lora"] if spec.lora == "yes" else []),
+        *(["--single-file", "--hub-repo", spec.hub_repo] if spec.single_file == "yes" else []),
         *more,
         cwd=root,
     )

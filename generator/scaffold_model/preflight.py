@@ -80,6 +80,8 @@ def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
     if spec.lora == "yes":
         need(snapshot, "src/diffusers/loaders/lora_pipeline.py", "LoraLoaderMixin(LoraBaseMixin)")
         need(snapshot, "docs/source/en/api/loaders/lora.md", "- [`LoraBaseMixin`]")
+    if spec.single_file == "yes":
+        need(snapshot, "src/diffusers/loaders/single_file_model.py", "SINGLE_FILE_LOADABLE_CLASSES")
     if spec.auto_pipeline == "yes":
         need(snapshot, "src/diffusers/pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
 

@@ -98,7 +98,7 @@ def create(
     others = {path: text for path, text in rendered.items() if path not in files}
     texts = finished(spec, snapshot, files, ruff)
     created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
-    plan = _extend_and_register(spec, snapshot, created, register_too=True)
+    plan = _extend_and_register(spec, snapshot, created, ruff, register_too=True)
     return _with_manifest(spec, snapshot, head, plan, texts)
 
 
@@ -148,11 +148,13 @@ def complete(
         changed = {path: text for path, text in texts.items() if text != files[path]}
         texts = {**texts, **formatted(spec, changed, ruff)}
     edits = tuple(Edit(path, files[path], text) for path, text in sorted(texts.items()) if text != files[path])
-    plan = _extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
+    plan = _extend_and_register(spec, snapshot, Plan(edits=edits), ruff, register_too=register_too)
     return _with_manifest(spec, snapshot, head, plan, texts) if first or fresh else plan
 
 
-def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
+def _extend_and_register(
+    spec: ModelSpec, snapshot: Snapshot, plan: Plan, ruff: str | None, *, register_too: bool
+) -> Plan:
     if spec.lora == "yes":
         from .lora import add_lora_mixin
 
@@ -163,8 +165,18 @@ def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, reg
             "lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py"
         )
         plan = merge_plans(plan, Plan(edits=edits, entries=(entry,) if edits else ()))
+    if spec.single_file == "yes":
+        from .single_file_utils import UTILS, add_single_file, conversion_name
+
+        edits = tuple(add_single_file(snapshot.overlaid(plan.overlay()), spec, ruff))
+        entries = (
+            Registered("single_file_conversion", conversion_name(spec.name), UTILS),
+            Registered("single_file_detection", spec.key, UTILS),
+        )
+        plan = merge_plans(plan, Plan(edits=edits, entries=entries if edits else ()))
     also = (
         *(("lora_docs",) if spec.lora == "yes" else ()),
+        *(("single_file",) if spec.single_file == "yes" else ()),
         *(("auto_pipeline",) if spec.auto_pipeline == "yes" else ()),
     )
     if register_too or also:

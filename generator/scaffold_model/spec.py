@@ -346,6 +346,7 @@ class ModelSpec:
             f"tests/pipelines/{name}",
             f"tests/modular_pipelines/{name}",
             f"tests/schedulers/test_scheduler_{name}.py",
+            f"tests/single_file/test_{name}_single_file.py",
             f"src/diffusers/models/autoencoders/autoencoder_kl_{name}.py",
             f"tests/models/autoencoders/test_models_autoencoder_kl_{name}.py",
             *(f"docs/source/en/api/models/{name}_transformer{dim.lower()}.md" for dim in DIMENSIONS.values()),

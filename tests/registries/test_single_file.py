@@ -23,6 +23,8 @@ def test_the_conversion_is_the_function_that_is_called_like_the_model() -> None:
     conversion = "def convert_foo_transformer_checkpoint_to_diffusers(checkpoint):\n    pass\n"
     assert entries(conversion) == [("transformer", "convert_foo_transformer_checkpoint_to_diffusers")]
     assert entries("def convert_bar_to_diffusers(checkpoint):\n    pass\n") == [("transformer", "")]
+    longer = "def convert_foo_bar_transformer_to_diffusers(checkpoint):\n    pass\n"
+    assert entries(longer + conversion) == [("transformer", "convert_foo_transformer_checkpoint_to_diffusers")]
     assert entries(conversion, "class FooModel(ModelMixin):\n    pass\n") == []
 
 

@@ -144,7 +144,11 @@ def _tests(view: View, name: str, exports: Iterable[Export]) -> list[str]:
     for path in view.snapshot.walk("tests/models"):
         if any(path.endswith(f"test_models_{stem}.py") for stem in stems):
             found.append(path)
-    for file in (f"tests/schedulers/test_scheduler_{name}.py", f"tests/lora/test_lora_layers_{name}.py"):
+    for file in (
+        f"tests/schedulers/test_scheduler_{name}.py",
+        f"tests/lora/test_lora_layers_{name}.py",
+        f"tests/single_file/test_{name}_single_file.py",
+    ):
         if view.snapshot.exists(file):
             found.append(file)
     return found

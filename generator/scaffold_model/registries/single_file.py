@@ -118,7 +118,13 @@ def _conversion(export: Export, utils: str) -> str:
     name = re.sub(r"^(?:transformer|autoencoder|controlnet|unet)_|_transformer\w*$", "", stem)
     found = re.findall(rf"^def (convert_{name}_\w*to_diffusers)\(", utils, re.MULTILINE)
     kind = FOLDERS.get(export.path.split("/")[3], "")
-    fitting = [function for function in found if kind in function] or found
+    # `convert_foo_bar_transformer_to_diffusers` is that of another model, if `foo` has one of its own.
+    own = re.compile(rf"convert_{name}_(?:{kind}_)?(?:checkpoint_)?to_diffusers")
+    fitting = (
+        [function for function in found if own.fullmatch(function)]
+        or [function for function in found if kind in function]
+        or found
+    )
     return fitting[0] if len(fitting) == 1 else ""
 
 
