@@ -252,8 +252,10 @@ def _import_gates(classes: Sequence[str], runner: Runner) -> tuple[Gate, ...]:
     lazy, eager = imports(DIFFUSERS_SLOW_IMPORT="0"), imports(DIFFUSERS_SLOW_IMPORT="1")
     modules = tuple(PACKAGES)
     return (
-        Gate("import, lazy", lazy, modules=modules, baseline=False),
-        Gate("import, DIFFUSERS_SLOW_IMPORT=1", eager, modules=modules, baseline=False),
+        # An untouched tree has none of the classes, and says so of each. What is blamed on it is only that diffusers itself can
+        # not be imported: older ones import packages eagerly that need not be installed.
+        Gate("import, lazy", lazy, modules=modules),
+        Gate("import, DIFFUSERS_SLOW_IMPORT=1", eager, modules=modules),
     )
 
 

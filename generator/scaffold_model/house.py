@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .code import toc
 from .conventions import MODULAR, PYPROJECT, TOCTREE, detect
 from .snapshot import Snapshot
+from .spec import LACKS
 
 SOURCES = "src/diffusers"
 _MODEL_TESTS = "tests/models/testing_utils/__init__.py"
@@ -20,6 +21,27 @@ _OLD_PIPELINE_TESTS = "tests/pipelines/test_pipelines_common.py"
 _MODULAR_TESTS = "tests/modular_pipelines/testing_utils"
 _OLD_MODULAR_TESTS = "tests/modular_pipelines/test_modular_pipelines_common.py"
 _LORA_TESTS = "tests/pipelines/testing_utils/lora.py"
+
+#: What the generated tests ask of the house's test bases: the file, the word in it that shows it, and what it is.
+_TEST_HELPERS = {
+    "model_torch_dtype": (
+        "tests/models/testing_utils/common.py",
+        "def torch_dtype(",
+        "settings of model tests have a torch_dtype",
+    ),
+    "base_model_output": (
+        "tests/models/testing_utils/common.py",
+        "def base_model_output(",
+        "model tests compare with the fixture base_model_output",
+    ),
+    "pipeline_output_shape": (_PIPELINE_TESTS, "def output_shape(", "settings of pipeline tests have an output_shape"),
+    "run_pipe": (_PIPELINE_TESTS, "def run_pipe(", "pipeline tests run self.run_pipe(pipe, ...)"),
+    "assert_tensors_close": (
+        "tests/testing_utils.py",
+        "def assert_tensors_close(",
+        "tests compare with assert_tensors_close",
+    ),
+}
 
 Value = bool | int | str | tuple[str, ...]
 
@@ -41,6 +63,17 @@ class Convention:
     meaning: str
 
 
+def stored_conventions(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
+    """Those that change a rendered file, by question of the template."""
+    found = {one.name: one.value for one in conventions(snapshot)}
+    return {
+        "tests": str(found["model_tests"]),
+        "pipeline_tests": str(found["pipeline_tests"]),
+        "modular_tests": str(found["modular_tests"]),
+        "lacks": tuple(name for name in LACKS if found[name] is False),
+    }
+
+
 def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     """All conventions of a checkout."""
     found = detect(snapshot)
@@ -48,7 +81,7 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     flux = f"{SOURCES}/models/transformers/transformer_flux.py"
     peft = f"{SOURCES}/utils/peft_utils.py"
     loading = f"{SOURCES}/models/modeling_utils.py"
-    workflows = _first_with(snapshot, f"{SOURCES}/modular_pipelines", "\n    _workflow_map = {")
+    parameters = f"{SOURCES}/modular_pipelines/modular_pipeline_utils.py"
     return (
         Convention("line_length", found.line_length, PYPROJECT, "the longest line that the formatter leaves alone"),
         Convention("union_hints", _union_hints(read("setup.py")), "setup.py", "an optional type is `X | None`"),
@@ -73,9 +106,15 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
         Convention("blocks_mapping", found.blocks_mapping, MODULAR, "there is a MODULAR_PIPELINE_BLOCKS_MAPPING too"),
         Convention(
             "workflow_map",
-            workflows is not None,
-            workflows or f"{SOURCES}/modular_pipelines",
+            "    _workflow_map = None" in read(MODULAR),
+            MODULAR,
             "blocks name their workflows in _workflow_map",
+        ),
+        Convention(
+            "parameter_templates",
+            "INPUT_PARAM_TEMPLATES = {" in read(parameters),
+            parameters,
+            "parameters of blocks are InputParam.template(...)",
         ),
         Convention(
             "auto_docstrings",
@@ -100,6 +139,10 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
         Convention("pipeline_tests", *_pipeline_tests(snapshot, read), "what a pipeline test is made of"),
         Convention("modular_tests", *_modular_tests(snapshot), "what a modular test is made of"),
         Convention("lora_tests", *_lora_tests(snapshot), "where LoRA tests stand"),
+        *(
+            Convention(name, word in read(path), path, meaning)
+            for name, (path, word, meaning) in _TEST_HELPERS.items()
+        ),
     )
 
 
@@ -141,7 +184,9 @@ def _modular_tests(snapshot: Snapshot) -> tuple[str, str]:
     found = _first_with(snapshot, _MODULAR_TESTS, "class BaseModularPipelineTesterConfig")
     if found:
         return "config", found
-    return ("common" if snapshot.exists(_OLD_MODULAR_TESTS) else "none"), _OLD_MODULAR_TESTS
+    old = snapshot.read(_OLD_MODULAR_TESTS)
+    style = "none" if old is None else "unittest" if "\nimport unittest\n" in old else "common"
+    return style, _OLD_MODULAR_TESTS
 
 
 def _lora_tests(snapshot: Snapshot) -> tuple[str, str]:

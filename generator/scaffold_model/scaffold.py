@@ -60,16 +60,25 @@ def finished(spec: ModelSpec, snapshot: Snapshot, files: Mapping[str, str], ruff
         ruff: The formatter, or None for our own.
     """
     from .copied import fill
+    from .older import adapted
 
     own = tuple(files)
     filled = {
         path: fill(text, path, snapshot, own=own) if path.startswith("src/") and path.endswith(".py") else text
-        for path, text in files.items()
+        for path, text in adapted(spec, files).items()
     }
-    return {**filled, **formatted(spec, filled, ruff)}
+    return {**filled, **_formatted(spec, filled, ruff)}
 
 
 def formatted(spec: ModelSpec, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
+    """Rendered files as far as they can be finished without a checkout: in its conventions, and formatted."""
+    from .older import adapted
+
+    texts = adapted(spec, files)
+    return {**texts, **_formatted(spec, texts, ruff)}
+
+
+def _formatted(spec: ModelSpec, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
     """The Python files among ``files`` as the checkout's formatter would write them."""
     from .formatting import format_python, wrap_todos
 
