@@ -8,6 +8,7 @@ from dataclasses import replace
 from .checkout import Head
 from .errors import BadInput, BrokenFile
 from .manifest import manifest_path, new_manifest, owned_texts, read_manifest
+from .needs import check_needs
 from .plan import Edit, NewFile, Plan, Registered, merge_plans
 from .preflight import check_spec
 from .snapshot import Snapshot
@@ -106,6 +107,7 @@ def create(
     files = {path: text for path, text in rendered.items() if path.endswith(".py") or spec.owns(path)}
     others = {path: text for path, text in rendered.items() if path not in files}
     texts = finished(spec, snapshot, files, ruff)
+    check_needs(snapshot, texts, spec.new_classes)
     created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
     plan = _extend_and_register(spec, snapshot, created, register_too=True)
     return _with_manifest(spec, snapshot, head, plan, texts)
@@ -147,6 +149,8 @@ def complete(
         files = {path: text for path, text in files.items() if spec.owns(path)}
     if first or fresh:
         texts = finished(spec, snapshot, files, ruff)
+        if first:
+            check_needs(snapshot, texts, spec.new_classes)
     else:
         from .copied import fill, unfilled
 
