@@ -13,8 +13,13 @@ _Spaced = TypeVar("_Spaced", bound=Statement)
 
 def statements(code: str) -> list[Statement]:
     """The statements of a piece of code, each paragraph set off by an empty line, the first one too."""
-    body: list[Statement] = [*cst.parse_module(code).body]
-    return [spaced(body[0]), *body[1:]]
+    body = cst.parse_module(code).body
+    return [spaced(unspaced(one)) if index == 0 or _is_spaced(one) else one for index, one in enumerate(body)]
+
+
+def _is_spaced(statement: Statement) -> bool:
+    lines: Sequence[cst.EmptyLine] = getattr(statement, "leading_lines", ())
+    return bool(lines) and lines[0].comment is None
 
 
 def spaced(statement: _Spaced) -> _Spaced:

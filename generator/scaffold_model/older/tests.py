@@ -98,7 +98,7 @@ def _settings(node: cst.ClassDef, style: Style) -> cst.ClassDef:
     plain = [one for one in added if isinstance(one, cst.SimpleStatementLine)]
     # Settings go below those that are there, methods to the end.
     end = next((index for index, one in enumerate(kept) if isinstance(one, cst.FunctionDef)), len(kept))
-    kept[end:end] = [unspaced(one) for one in plain]
+    kept[end:] = [*(unspaced(one) for one in plain), *(spaced(one) for one in kept[end:])]
     kept += [spaced(one) for one in added if isinstance(one, cst.FunctionDef)]
     kept[0] = unspaced(kept[0])
     body = [_inputs(one, style) if _defined(one) == "get_dummy_inputs" else one for one in kept]
@@ -247,7 +247,10 @@ def _imports(module: cst.Module, style: Style) -> cst.Module:
     body: list[cst.BaseStatement] = []
     for statement in module.body:
         if m.matches(statement, _TESTING_UTILS):
-            body.append(cst.parse_statement(f"from {style.module} import {', '.join(mixins)}\n"))
+            line = cst.parse_statement(f"from {style.module} import {', '.join(mixins)}\n")
+            body.append(
+                line.with_changes(leading_lines=cst.ensure_type(statement, cst.SimpleStatementLine).leading_lines)
+            )
         else:
             body.append(statement)
     if style.unittest:
