@@ -66,10 +66,16 @@ class Convention:
 def stored_conventions(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
     """Those that change a rendered file, by question of the template.
 
-    What is said by a file that is not there, such as a ``setup.py`` in released sources, is not said at all.
+    Released sources have no ``setup.py``, scripts or tests: what those would say is not said, and does not count as lacking.
     """
     found = {one.name: one for one in conventions(snapshot)}
-    said = {name for name, one in found.items() if one.path.startswith(SOURCES) or snapshot.exists(one.path)}
+    said = {
+        name
+        for name, one in found.items()
+        if one.path.startswith(SOURCES)
+        or snapshot.exists(one.path)
+        or ("/" in one.path and snapshot.files(one.path.rpartition("/")[0]))
+    }
     return {
         "tests": str(found["model_tests"].value),
         "pipeline_tests": str(found["pipeline_tests"].value),
@@ -86,7 +92,6 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     peft = f"{SOURCES}/utils/peft_utils.py"
     loading = f"{SOURCES}/models/modeling_utils.py"
     parameters = f"{SOURCES}/modular_pipelines/modular_pipeline_utils.py"
-    marked = _first_with(snapshot, f"{SOURCES}/modular_pipelines", "\n# auto_docstring\n")
     return (
         Convention("line_length", found.line_length, PYPROJECT, "the longest line that the formatter leaves alone"),
         Convention("union_hints", _union_hints(read("setup.py")), "setup.py", "an optional type is `X | None`"),
@@ -123,9 +128,9 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
         ),
         Convention(
             "auto_docstrings",
-            marked is not None,
-            marked or f"{SOURCES}/modular_pipelines",
-            "docstrings of blocks are generated and checked, where they are marked # auto_docstring",
+            snapshot.exists("utils/modular_auto_docstring.py"),
+            "utils/modular_auto_docstring.py",
+            "docstrings of blocks are generated and checked",
         ),
         Convention(
             "forward_docstrings",
