@@ -20,6 +20,9 @@ _PIPELINE_TESTS = "tests/pipelines/testing_utils/common.py"
 _OLD_PIPELINE_TESTS = "tests/pipelines/test_pipelines_common.py"
 _MODULAR_TESTS = "tests/modular_pipelines/testing_utils"
 _OLD_MODULAR_TESTS = "tests/modular_pipelines/test_modular_pipelines_common.py"
+_AUTOENCODER_TESTS = "tests/models/autoencoders/testing_utils.py"
+_NEW_AUTOENCODER_MIXIN = "class NewAutoencoderTesterMixin"
+_OLD_INPUTS = "prepare_init_args_and_inputs_for_common"
 _LORA_TESTS = "tests/pipelines/testing_utils/lora.py"
 
 #: What the generated tests ask of the house's test bases: the file, the word in it that shows it, and what it is.
@@ -91,6 +94,7 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     flux = f"{SOURCES}/models/transformers/transformer_flux.py"
     peft = f"{SOURCES}/utils/peft_utils.py"
     loading = f"{SOURCES}/models/modeling_utils.py"
+    autoencoders = read(_AUTOENCODER_TESTS)
     parameters = f"{SOURCES}/modular_pipelines/modular_pipeline_utils.py"
     return (
         Convention("line_length", found.line_length, PYPROJECT, "the longest line that the formatter leaves alone"),
@@ -149,6 +153,18 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
         Convention("pipeline_tests", *_pipeline_tests(snapshot, read), "what a pipeline test is made of"),
         Convention("modular_tests", *_modular_tests(snapshot), "what a modular test is made of"),
         Convention("lora_tests", *_lora_tests(snapshot), "where LoRA tests stand"),
+        Convention(
+            "autoencoder_config_tests",
+            bool(autoencoders) and (_NEW_AUTOENCODER_MIXIN in autoencoders or _OLD_INPUTS not in autoencoders),
+            _AUTOENCODER_TESTS,
+            "tests of autoencoders are made as those of other models",
+        ),
+        Convention(
+            "autoencoder_mixin_name",
+            bool(autoencoders) and _NEW_AUTOENCODER_MIXIN not in autoencoders,
+            _AUTOENCODER_TESTS,
+            "slicing and tiling are tested by AutoencoderTesterMixin, not by a new one beside an old",
+        ),
         *(
             Convention(name, word in read(path), path, meaning)
             for name, (path, word, meaning) in _TEST_HELPERS.items()

@@ -33,6 +33,8 @@ LACKS: tuple[str, ...] = (
     "dtype_argument",
     "model_torch_dtype",
     "base_model_output",
+    "autoencoder_config_tests",
+    "autoencoder_mixin_name",
     "pipeline_output_shape",
     "run_pipe",
     "assert_tensors_close",

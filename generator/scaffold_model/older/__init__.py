@@ -67,6 +67,7 @@ def _conversions(spec: ModelSpec, path: str) -> list[Callable[[str], str]]:
 
 def _test_conversions(spec: ModelSpec, path: str) -> list[Callable[[str], str]]:
     style_of = {
+        "tests/models/autoencoders/": "unittest" if "autoencoder_config_tests" in spec.lacks else spec.tests,
         "tests/models/": spec.tests,
         "tests/pipelines/": spec.pipeline_tests,
         "tests/modular_pipelines/": spec.modular_tests,
@@ -76,11 +77,13 @@ def _test_conversions(spec: ModelSpec, path: str) -> list[Callable[[str], str]]:
         return []
     from functools import partial
 
-    from .styles import STYLES, with_helpers, without_assert_tensors_close
+    from .styles import STYLES, with_helpers, with_new_autoencoder_mixin, without_assert_tensors_close
     from .tests import restyled
 
     style = STYLES.get((area, style_of[area]))
     found: list[Callable[[str], str]] = [
         partial(with_helpers, missing=spec.lacks) if style is None else partial(restyled, style=style)
     ]
+    if "autoencoder_mixin_name" in spec.lacks:
+        found.append(with_new_autoencoder_mixin)
     return [*found, without_assert_tensors_close] if "assert_tensors_close" in spec.lacks else found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from dataclasses import replace
 
 import libcst as cst
 import libcst.matchers as m
@@ -11,6 +13,8 @@ from .nodes import spaced, statements
 from .tests import Style
 
 _OUTPUT = "self.run_pipe(self.get_pipeline().to(torch_device))"
+
+_INPUTS = '{**self.get_dummy_inputs(torch_device), "output_type": "pt"}'
 
 _GET_PIPELINE = """
 def get_pipeline(self, **components):
@@ -53,6 +57,9 @@ def get_base_model_output(self):
     fixtures={"base_model_output": "self.get_base_model_output()"},
 )
 
+#: The same with the mixin for slicing and tiling, of `tests/models/autoencoders/testing_utils.py`.
+AUTOENCODER_UNITTEST = replace(MODEL_UNITTEST, mixins=("ModelTesterMixin", "AutoencoderTesterMixin"), apart=())
+
 #: `PipelineTesterMixin` of `tests/pipelines/test_pipelines_common.py`.
 PIPELINE_UNITTEST = Style(
     config="BasePipelineTesterConfig",
@@ -82,7 +89,7 @@ def run_pipe(self, pipe, **extra_inputs):
     return pipe(**inputs)[0]
 """,
     fixtures={"base_pipe_output": _OUTPUT},
-    inputs='{**self.get_dummy_inputs(torch_device), "output_type": "pt"}',
+    inputs=_INPUTS,
 )
 
 #: `ModularPipelineTesterMixin` of `tests/modular_pipelines/test_modular_pipelines_common.py`, for pytest.
@@ -90,6 +97,11 @@ MODULAR_COMMON = Style(
     config="BaseModularPipelineTesterConfig",
     module="..test_modular_pipelines_common",
     mixins=("ModularPipelineTesterMixin", "ModularGuiderTesterMixin"),
+    helpers="""
+@pytest.fixture(scope="class")
+def base_pipe_output(self):
+    return self.get_pipeline().to(torch_device)(**self.get_dummy_inputs(), output=self.output_name)
+""",
 )
 
 #: The same of an earlier day, for `unittest`.
@@ -118,7 +130,9 @@ def get_pipeline(self, components_manager=None, torch_dtype=torch.float32):
     pipeline.set_progress_bar_config(disable=None)
     return pipeline
 """,
-    inputs='{**self.get_dummy_inputs(torch_device), "output_type": "pt"}',
+    fixtures={"base_pipe_output": f"self.get_pipeline().to(torch_device)(**{_INPUTS}, output=self.output_name)"},
+    inputs=_INPUTS,
+    output="images",
 )
 
 #: What the settings of a test define themselves where the base that they derive from does not: helper, base, code.
@@ -157,6 +171,7 @@ def run_pipe(self, pipe, **extra_inputs):
 #: The older styles by folder of the tests and answer.
 STYLES: dict[tuple[str, str], Style] = {
     ("tests/models/", "unittest"): MODEL_UNITTEST,
+    ("tests/models/autoencoders/", "unittest"): AUTOENCODER_UNITTEST,
     ("tests/pipelines/", "unittest"): PIPELINE_UNITTEST,
     ("tests/modular_pipelines/", "common"): MODULAR_COMMON,
     ("tests/modular_pipelines/", "unittest"): MODULAR_UNITTEST,
@@ -170,9 +185,14 @@ def with_helpers(text: str, missing: Collection[str]) -> str:
         defined = cst.ensure_type(statements(code)[0], cst.FunctionDef)
         if defined.name.value in text:
             text = cst.parse_module(text).visit(_Helper(base, defined)).code
-    if "pipeline_output_shape" in missing:
+    if "pipeline_output_shape" in missing and "self.output_shape" not in text:
         text = cst.parse_module(text).visit(_NoOutputShape()).code
     return text
+
+
+def with_new_autoencoder_mixin(text: str) -> str:
+    """A test file that takes the mixin for slicing and tiling by the name that it had beside its predecessor."""
+    return re.sub(r"\bAutoencoderTesterMixin\b", "NewAutoencoderTesterMixin", text)
 
 
 def without_assert_tensors_close(text: str) -> str:

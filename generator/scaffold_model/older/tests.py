@@ -8,8 +8,8 @@ tests are the same in every style; what differs is data (`Style`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import libcst as cst
 import libcst.matchers as m
@@ -28,10 +28,12 @@ class Style:
         apart: Those of `mixins` whose classes stay classes of their own.
         renamed: Settings that have another name.
         settings: Settings, methods and properties that are added to the class of settings.
+        helpers: Those that are added only where a test asks for one.
         unittest: Whether test classes are `unittest.TestCase` classes; their names then end so.
         ending: How the name of the main class ends.
         fixtures: What stands for a fixture that a test asks for.
         inputs: What stands for `self.get_dummy_inputs()` in the model's own tests.
+        output: The name of the output that the older mixins can look at; with another the model's own tests stand alone.
     """
 
     config: str
@@ -40,10 +42,12 @@ class Style:
     apart: tuple[str, ...] = ()
     renamed: Mapping[str, str | None] = field(default_factory=dict)
     settings: str = ""
+    helpers: str = ""
     unittest: bool = False
     ending: str = ""
     fixtures: Mapping[str, str] = field(default_factory=dict)
     inputs: str | None = None
+    output: str | None = None
 
 
 def restyled(text: str, style: Style) -> str:
@@ -53,6 +57,11 @@ def restyled(text: str, style: Style) -> str:
     configs = {one.name.value for one in classes if style.config in _bases(one)}
     if not configs:
         return text
+    if style.output and any(_output(one) not in (None, style.output) for one in classes if one.name.value in configs):
+        style = replace(style, mixins=())
+    own = {one.name.value for one in classes if _is_own_mixin(one, configs)}
+    used = {code_of(cst.ensure_type(one, cst.Attribute).attr) for one in m.findall(module, _OF_SELF)}
+    used |= {code_of(cst.ensure_type(one, cst.Param).name) for one in m.findall(module, m.Param())}
     body: list[cst.BaseStatement] = []
     main: dict[str, int] = {}
     for statement in module.body:
@@ -62,17 +71,41 @@ def restyled(text: str, style: Style) -> str:
         bases = _bases(statement)
         owner = next((base for base in bases if base in configs), None)
         if statement.name.value in configs:
-            body.append(_settings(statement, style))
+            body.append(_settings(statement, style, used))
         elif owner is None:
-            body.append(statement)
+            body.append(_own_mixin(statement, style) if statement.name.value in own else statement)
         else:
-            known = [mixin for mixin in style.mixins if mixin in bases]
+            known = [base for base in bases if base in {*style.mixins, *own}]
             if owner not in main or set(known) & {*style.apart}:
                 main.setdefault(owner, len(body))
                 body.append(_test_class(statement, owner, known, style))
             else:
                 body[main[owner]] = _joined(body[main[owner]], statement, known, style)
     return _unused_constants(_imports(module.with_changes(body=body), style)).code
+
+
+_OF_SELF = m.Attribute(m.Name("self"))
+
+
+def _output(node: cst.ClassDef) -> str | None:
+    """The name of the output, where the settings give one."""
+    for statement in node.body.body:
+        if _assigned(statement) == "output_name":
+            values = m.findall(statement, m.SimpleString())
+            return str(cst.ensure_type(values[0], cst.SimpleString).evaluated_value)
+    return None
+
+
+def _is_own_mixin(node: cst.ClassDef, configs: Collection[str]) -> bool:
+    """Whether a class holds tests that several classes of the model share."""
+    bases = _bases(node)
+    return not {node.name.value, *bases} & {*configs} and any(base.endswith("TesterMixin") for base in bases)
+
+
+def _own_mixin(node: cst.ClassDef, style: Style) -> cst.ClassDef:
+    body = [_own(one, style) for one in node.body.body]
+    bases = [base for base in _bases(node) if base in style.mixins]
+    return _with_bases(node.with_changes(body=node.body.with_changes(body=body)), bases)
 
 
 def _bases(node: cst.ClassDef) -> list[str]:
@@ -85,16 +118,18 @@ def _with_bases(node: cst.ClassDef, bases: list[str]) -> cst.ClassDef:
     return node.with_changes(bases=[cst.Arg(expression(base)) for base in bases], lpar=lpar, rpar=rpar)
 
 
-def _settings(node: cst.ClassDef, style: Style) -> cst.ClassDef:
+def _settings(node: cst.ClassDef, style: Style, used: Collection[str]) -> cst.ClassDef:
+    """The class of settings as a plain class. A setting that the older mixin does not know stays where a test asks for it."""
     kept: list[Statement] = []
     for statement in node.body.body:
         name = _assigned(statement)
-        if name is None or name not in style.renamed:
+        if name is None or name not in style.renamed or (style.renamed[name] is None and name in used):
             kept.append(statement)
         elif (new := style.renamed[name]) is not None:
             kept.append(_renamed(statement, new))
     known = {_defined(statement) for statement in kept}
-    added = [one for one in statements(style.settings) if _defined(one) not in known] if style.settings else []
+    added = [one for one in _parsed(style.settings) if _defined(one) not in known]
+    added += [one for one in _parsed(style.helpers) if _defined(one) in used]
     plain = [one for one in added if isinstance(one, cst.SimpleStatementLine)]
     # Settings go below those that are there, methods to the end.
     end = next((index for index, one in enumerate(kept) if isinstance(one, cst.FunctionDef)), len(kept))
@@ -103,6 +138,10 @@ def _settings(node: cst.ClassDef, style: Style) -> cst.ClassDef:
     kept[0] = unspaced(kept[0])
     body = [_inputs(one, style) if _defined(one) == "get_dummy_inputs" else one for one in kept]
     return _with_bases(node.with_changes(body=node.body.with_changes(body=body)), [])
+
+
+def _parsed(code: str) -> list[Statement]:
+    return statements(code) if code else []
 
 
 def _assigned(statement: Statement) -> str | None:
@@ -190,13 +229,17 @@ def _own(statement: Statement, style: Style) -> Statement:
     names = {name for names, _ in loops for name in names}
     parameters = [one for one in function.params.params if one.name.value not in names]
     wanted = [one.name.value for one in parameters if one.name.value in style.fixtures]
+    parameters = [one for one in parameters if one.name.value not in wanted]
     body: list[Statement] = [*function.body.body]
     for names_of_loop, values in loops:
         body = [_nested(names_of_loop, values, body)]
+    if "tmp_path" in [one.name.value for one in parameters]:
+        parameters = [one for one in parameters if one.name.value != "tmp_path"]
+        body = [_in_temporary_folder(body)]
     body[:0] = [cst.parse_statement(f"{name} = {style.fixtures[name]}\n") for name in wanted]
     return function.with_changes(
         decorators=[one for one in function.decorators if one not in parametrized],
-        params=function.params.with_changes(params=_last([one for one in parameters if one.name.value not in wanted])),
+        params=function.params.with_changes(params=_last(parameters)),
         body=function.body.with_changes(body=body),
     )
 
@@ -231,6 +274,12 @@ def _nested(names: list[str], values: cst.BaseExpression, body: list[Statement])
     return loop.with_changes(iter=values, body=loop.body.with_changes(body=[inner]))
 
 
+def _in_temporary_folder(body: list[Statement]) -> cst.With:
+    inside = cst.parse_statement("with tempfile.TemporaryDirectory() as folder:\n    tmp_path = Path(folder)\n")
+    folder = cst.ensure_type(inside, cst.With)
+    return folder.with_changes(body=folder.body.with_changes(body=[*folder.body.body, *body]))
+
+
 class _Calls(m.MatcherDecoratableTransformer):
     def __init__(self, inputs: str) -> None:
         super().__init__()
@@ -243,21 +292,21 @@ class _Calls(m.MatcherDecoratableTransformer):
 
 def _imports(module: cst.Module, style: Style) -> cst.Module:
     """The mixins from where they are; what is imported and not used any more is dropped by the formatter."""
-    mixins = [mixin for mixin in style.mixins if m.findall(module, m.Name(mixin))]
     body: list[cst.BaseStatement] = []
     for statement in module.body:
-        if m.matches(statement, _TESTING_UTILS):
-            line = cst.parse_statement(f"from {style.module} import {', '.join(mixins)}\n")
-            body.append(
-                line.with_changes(leading_lines=cst.ensure_type(statement, cst.SimpleStatementLine).leading_lines)
-            )
-        else:
+        if not m.matches(statement, _TESTING_UTILS):
             body.append(statement)
-    if style.unittest:
-        place = next(
-            index for index, one in enumerate(body) if m.matches(one, m.SimpleStatementLine(body=[m.Import()]))
-        )
-        body.insert(place, cst.parse_statement("import unittest\n"))
+            continue
+        mixins = [mixin for mixin in style.mixins if m.findall(statement, m.Name(mixin))]
+        if mixins:
+            line = cst.parse_statement(f"from {style.module} import {', '.join(mixins)}\n")
+            above = cst.ensure_type(statement, cst.SimpleStatementLine).leading_lines
+            body.append(line.with_changes(leading_lines=above))
+    needed = ["import unittest\n"] if style.unittest else []
+    if m.findall(module, m.Name("tempfile")):
+        needed += ["import tempfile\n", "from pathlib import Path\n"]
+    place = next(index for index, one in enumerate(body) if m.matches(one, m.SimpleStatementLine(body=[m.Import()])))
+    body[place:place] = [cst.parse_statement(line) for line in needed]
     return module.with_changes(body=body)
 
 
