@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from scaffold_model.older.styles import (
+    AUTOENCODER_UNITTEST,
     MODEL_UNITTEST,
     MODULAR_COMMON,
     MODULAR_UNITTEST,
     PIPELINE_UNITTEST,
     with_helpers,
+    with_new_autoencoder_mixin,
     without_assert_tensors_close,
 )
 from scaffold_model.older.tests import Style, restyled
@@ -316,6 +318,112 @@ def test_modular_tests_with_one_mixin() -> None:
 
 def test_modular_tests_for_unittest() -> None:
     check(MODULAR, MODULAR_UNITTEST, MODULAR_OLDEST)
+
+
+SHARED = '''\
+import torch
+
+from ..testing_utils import BaseModularPipelineTesterConfig, ModularLoadingTesterMixin, ModularPipelineTesterMixin
+
+
+class FooModularPipelineTesterMixin(ModularPipelineTesterMixin):
+    """What the tests of all workflows share."""
+
+    def run_pipe(self, pipe, **changes):
+        return pipe(**{**self.get_dummy_inputs(), **changes}, output=self.output_name)
+
+
+class FooTesterConfig(BaseModularPipelineTesterConfig):
+    output_name = "videos"
+
+
+class TestFoo(FooTesterConfig, FooModularPipelineTesterMixin):
+    pass
+
+
+class TestFooLoading(FooTesterConfig, ModularLoadingTesterMixin):
+    def test_save_from_pretrained(self, tmp_path, base_pipe_output):
+        self.get_pipeline().save_pretrained(str(tmp_path))
+        assert base_pipe_output is not None
+'''
+
+
+def test_a_mixin_of_the_models_own_and_the_fixtures_of_pytest() -> None:
+    assert restyled(SHARED, MODULAR_COMMON) == (
+        SHARED.replace(
+            "from ..testing_utils import BaseModularPipelineTesterConfig, ModularLoadingTesterMixin, "
+            "ModularPipelineTesterMixin",
+            "from ..test_modular_pipelines_common import ModularPipelineTesterMixin",
+        )
+        .replace("FooTesterConfig(BaseModularPipelineTesterConfig):", "FooTesterConfig:")
+        .replace(
+            '    output_name = "videos"\n',
+            '    output_name = "videos"\n'
+            "\n"
+            '    @pytest.fixture(scope="class")\n'
+            "    def base_pipe_output(self):\n"
+            "        return self.get_pipeline().to(torch_device)(**self.get_dummy_inputs(), output=self.output_name)\n",
+        )
+        .replace("    pass\n\n\nclass TestFooLoading(FooTesterConfig, ModularLoadingTesterMixin):\n", "")
+    )
+
+
+def test_an_output_that_the_older_mixin_can_not_look_at() -> None:
+    inputs = '{**self.get_dummy_inputs(torch_device), "output_type": "pt"}'
+    text = restyled(SHARED, MODULAR_UNITTEST)
+    head, _, tests = text.partition("class FooTesterConfig:\n")
+    assert head == (
+        "import unittest\n"
+        "import tempfile\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "\n\n"
+        "class FooModularPipelineTesterMixin:\n"
+        '    """What the tests of all workflows share."""\n'
+        "\n"
+        "    def run_pipe(self, pipe, **changes):\n"
+        f"        return pipe(**{{**{inputs}, **changes}}, output=self.output_name)\n"
+        "\n\n"
+    )
+    assert tests.partition("class FooTests")[2] == (
+        "(FooTesterConfig, FooModularPipelineTesterMixin, unittest.TestCase):\n"
+        "    def test_save_from_pretrained(self):\n"
+        f"        base_pipe_output = self.get_pipeline().to(torch_device)(**{inputs}, output=self.output_name)\n"
+        "        with tempfile.TemporaryDirectory() as folder:\n"
+        "            tmp_path = Path(folder)\n"
+        "            self.get_pipeline().save_pretrained(str(tmp_path))\n"
+        "            assert base_pipe_output is not None\n"
+    )
+
+
+def test_a_setting_that_a_test_asks_for_stays() -> None:
+    asking = PIPELINE.replace(
+        "    def test_prompts(self, base_pipe_output):\n",
+        "    def test_prompts(self, base_pipe_output):\n        print(self.output_shape)\n",
+    )
+    assert "    output_shape = (3, 16, 16)\n" in restyled(asking, PIPELINE_UNITTEST)
+    assert with_helpers(asking, ["pipeline_output_shape"]) == asking
+
+
+def test_autoencoders() -> None:
+    text = (
+        "import torch\n\n"
+        "from ..testing_utils import BaseModelTesterConfig, ModelTesterMixin\n"
+        "from .testing_utils import AutoencoderTesterMixin\n\n\n"
+        "class FooTesterConfig(BaseModelTesterConfig):\n    main_input_name = 'sample'\n\n\n"
+        "class TestFoo(FooTesterConfig, ModelTesterMixin):\n    pass\n\n\n"
+        "class TestFooTiling(FooTesterConfig, AutoencoderTesterMixin):\n    pass\n"
+    )
+    older = restyled(text, AUTOENCODER_UNITTEST)
+    assert older.startswith(
+        "import unittest\nimport torch\n\n"
+        "from ..test_modeling_common import ModelTesterMixin\n"
+        "from .testing_utils import AutoencoderTesterMixin\n"
+    )
+    assert older.endswith(
+        "class FooTests(FooTesterConfig, ModelTesterMixin, AutoencoderTesterMixin, unittest.TestCase):\n    pass\n"
+    )
+    assert with_new_autoencoder_mixin(text) == text.replace("AutoencoderTesterMixin", "NewAutoencoderTesterMixin")
 
 
 def test_helpers_that_the_base_does_not_have_yet() -> None:
