@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import clone_of, run_command
 
-from scaffold_model.house import conventions
+from scaffold_model.house import conventions, stored_conventions
 from scaffold_model.snapshot import Snapshot
 
 #: What changed when, as seen in the tree: the newest commit before a day, and what it does.
@@ -29,10 +29,16 @@ DATES = {
         "union_hints": False,
         "default_map": False,
         "lora_scale_decorator": False,
+        "parameter_templates": False,
+        "auto_docstrings": False,
+        "workflow_map": False,
         "model_tests": "unittest",
-        "modular_tests": "common",
+        "modular_tests": "unittest",
+        "assert_tensors_close": False,
     },
     "2026-02-15": {
+        "parameter_templates": True,
+        "base_model_output": False,
         "union_hints": True,
         "default_map": True,
         "lora_scale_decorator": True,
@@ -50,6 +56,7 @@ DATES = {
     },
     "2026-07-20": {
         "pipeline_tests": "config",
+        "run_pipe": False,
         "modular_tests": "common",
         "toctree_sections": ("Audio", "Image", "Text", "Video"),
     },
@@ -75,6 +82,29 @@ def test_a_checkout_of_a_date(pristine: Path, tmp_path: Path, date: str) -> None
             assert (tmp_path / "diffusers" / one.path).exists(), one
 
 
+@pytest.mark.checkout
+def test_a_checkout_of_today_lacks_nothing(pristine: Path) -> None:
+    assert stored_conventions(Snapshot(pristine)) == {
+        "tests": "mixins",
+        "pipeline_tests": "config",
+        "modular_tests": "config",
+        "lacks": (),
+    }
+
+
+def test_what_a_file_says_that_is_not_there_is_not_lacking() -> None:
+    released = {
+        "src/diffusers/utils/peft_utils.py": "def scale_lora_layers(): ...\n",
+        "src/diffusers/modular_pipelines/modular_pipeline.py": "    _workflow_map = None\n",
+    }
+    stored = stored_conventions(Snapshot(None, released))
+    assert (stored["tests"], stored["pipeline_tests"], stored["modular_tests"]) == ("none", "none", "none")
+    lacks = stored["lacks"]
+    assert "lora_scale_decorator" in lacks
+    assert "workflow_map" not in lacks
+    assert not {"union_hints", "run_pipe", "assert_tensors_close"} & {*lacks}
+
+
 def test_nothing_is_expected_of_nothing() -> None:
     values = {one.name: one.value for one in conventions(Snapshot(None))}
     assert values.pop("line_length") == 119
@@ -94,8 +124,8 @@ def test_the_command(pristine: Path) -> None:
         "meaning": "the longest line that the formatter leaves alone",
     }
     text = run_command("conventions", "--checkout", str(pristine), cwd=pristine.parent).stdout
-    assert "line_length           119\n" in text
-    assert "modular               yes\n" in text
+    assert "line_length            119\n" in text
+    assert "modular                yes\n" in text
 
 
 def test_outside_a_checkout(tmp_path: Path) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from scaffold_model.errors import NotACheckout
-from scaffold_model.gates import Counts, Gate, Outcome, Runner, all_gates, read_counts
+from scaffold_model.gates import Counts, Gate, Outcome, Runner, all_gates, read_counts, read_failures
 from scaffold_model.snapshot import Snapshot
 from scaffold_model.spec import ModelSpec
 from scaffold_model.verify import (
     GateResult,
     Verification,
     baseline_commit,
+    compared_tests,
     format_table,
     new_lines,
     run_gates,
@@ -109,6 +110,67 @@ def test_a_gate_without_baseline_is_run_once(repository: Path) -> None:
     (result,) = run(repository, Gate("only here", gate, baseline=False))
     assert result.status == "failed"
     assert roots == [repository]
+
+
+def failing(*failures: str) -> Outcome:
+    return Outcome(False, "red", Counts(5, 0, len(failures)), failures)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "status", "detail"),
+    [
+        (
+            ("test_a: ValueError: offline", "test_x: other"),
+            "baseline",
+            "5 passed, 0 skipped, 1 failed; the same tests of another",
+        ),
+        (("test_a: ValueError: another reason",), "failed", "5 passed, 0 skipped, 1 failed; "),
+        ((), "failed", "5 passed, 0 skipped, 1 failed; "),
+    ],
+)
+def test_a_test_that_a_model_of_the_house_fails_too(
+    theirs: tuple[str, ...], status: str, detail: str, repository: Path
+) -> None:
+    def kin(root: Path, failures: Sequence[str]) -> Outcome:
+        assert root != repository
+        assert failures == ("test_a: ValueError: offline",)
+        return failing(*theirs)
+
+    gate = Gate("tests/a.py", lambda _: failing("test_a: ValueError: offline"), baseline=False, kin=kin)
+    (result,) = run(repository, gate)
+    assert result.status == status
+    assert result.detail.startswith(detail)
+    assert result.counts == Counts(5, 0, 1)
+
+
+def test_only_the_tests_that_the_house_passes_are_blamed() -> None:
+    result = GateResult("tests/a.py", "failed", 1.0, "", "", Counts(5, 0, 2), ("test_a: old", "test_b: new"))
+    compared = compared_tests(result, failing("test_a: old"))
+    assert (compared.status, compared.detail) == ("failed", "5 passed, 0 skipped, 2 failed; new: test_b: new")
+
+
+def test_the_reasons_in_a_report() -> None:
+    report = (
+        "<testsuites><testsuite><testcase name='test_a[x]'><failure message='ValueError: no&#10;more'/></testcase>"
+        "<testcase name='test_b'/><testcase name='test_c'><error message='fixture'/></testcase>"
+        "<testcase name='test_d'><skipped message='not here'/></testcase></testsuite></testsuites>"
+    )
+    assert read_failures(report) == ("test_a[x]: ValueError: no", "test_c: fixture")
+
+
+def test_one_more_file_to_restyle_is_seen(repository: Path, tmp_path: Path) -> None:
+    class Restyled(Runner):
+        def __call__(self, root: Path, command: Sequence[str], **env: str) -> Outcome:
+            return Outcome(
+                False, f"Traceback\nValueError: {4 if root == repository else 3} files should be restyled!\n"
+            )
+
+    write(repository, {"Makefile": "", "pyproject.toml": ""})
+    commit(repository)
+    gates = all_gates(Snapshot(repository), SPEC, Restyled(sys.executable, tmp_path))
+    style = next(gate for gate in gates if gate.name == "doc-builder style")
+    (result,) = run(repository, Gate(style.name, style.run))
+    assert (result.status, result.detail) == ("failed", "1 new line: a file should be restyled")
 
 
 def test_the_baseline_is_removed_afterwards(repository: Path) -> None:

@@ -89,11 +89,11 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
         raise
     exclude_state(root)
     for question, detected in house_answers(snapshot, stand).items():
-        if getattr(spec, question) != detected:
-            click.echo(
-                f"notice: this checkout's {question} is {detected}; the render used {getattr(spec, question)}",
-                err=True,
-            )
+        used = getattr(spec, question)
+        # In a list of what is lacking the order says nothing.
+        if set(used) != set(detected) if isinstance(detected, tuple) else used != detected:
+            words = [" ".join(one) or "nothing" if isinstance(one, tuple) else one for one in (detected, used)]
+            click.echo(f"notice: this checkout's {question} is {words[0]}; the render used {words[1]}", err=True)
     show_change(plan, dry_run=False, as_json=False, spec=spec)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .code import toc
 from .conventions import MODULAR, PYPROJECT, TOCTREE, detect
 from .snapshot import Snapshot
+from .spec import LACKS
 
 SOURCES = "src/diffusers"
 _MODEL_TESTS = "tests/models/testing_utils/__init__.py"
@@ -19,7 +20,31 @@ _PIPELINE_TESTS = "tests/pipelines/testing_utils/common.py"
 _OLD_PIPELINE_TESTS = "tests/pipelines/test_pipelines_common.py"
 _MODULAR_TESTS = "tests/modular_pipelines/testing_utils"
 _OLD_MODULAR_TESTS = "tests/modular_pipelines/test_modular_pipelines_common.py"
+_AUTOENCODER_TESTS = "tests/models/autoencoders/testing_utils.py"
+_NEW_AUTOENCODER_MIXIN = "class NewAutoencoderTesterMixin"
+_OLD_INPUTS = "prepare_init_args_and_inputs_for_common"
 _LORA_TESTS = "tests/pipelines/testing_utils/lora.py"
+
+#: What the generated tests ask of the house's test bases: the file, the word in it that shows it, and what it is.
+_TEST_HELPERS = {
+    "model_torch_dtype": (
+        "tests/models/testing_utils/common.py",
+        "def torch_dtype(",
+        "settings of model tests have a torch_dtype",
+    ),
+    "base_model_output": (
+        "tests/models/testing_utils/common.py",
+        "def base_model_output(",
+        "model tests compare with the fixture base_model_output",
+    ),
+    "pipeline_output_shape": (_PIPELINE_TESTS, "def output_shape(", "settings of pipeline tests have an output_shape"),
+    "run_pipe": (_PIPELINE_TESTS, "def run_pipe(", "pipeline tests run self.run_pipe(pipe, ...)"),
+    "assert_tensors_close": (
+        "tests/testing_utils.py",
+        "def assert_tensors_close(",
+        "tests compare with assert_tensors_close",
+    ),
+}
 
 Value = bool | int | str | tuple[str, ...]
 
@@ -41,6 +66,27 @@ class Convention:
     meaning: str
 
 
+def stored_conventions(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
+    """Those that change a rendered file, by question of the template.
+
+    Released sources have no ``setup.py``, scripts or tests: what those would say is not said, and does not count as lacking.
+    """
+    found = {one.name: one for one in conventions(snapshot)}
+    said = {
+        name
+        for name, one in found.items()
+        if one.path.startswith(SOURCES)
+        or snapshot.exists(one.path)
+        or ("/" in one.path and snapshot.files(one.path.rpartition("/")[0]))
+    }
+    return {
+        "tests": str(found["model_tests"].value),
+        "pipeline_tests": str(found["pipeline_tests"].value),
+        "modular_tests": str(found["modular_tests"].value),
+        "lacks": tuple(name for name in LACKS if name in said and found[name].value is False),
+    }
+
+
 def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     """All conventions of a checkout."""
     found = detect(snapshot)
@@ -48,7 +94,8 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     flux = f"{SOURCES}/models/transformers/transformer_flux.py"
     peft = f"{SOURCES}/utils/peft_utils.py"
     loading = f"{SOURCES}/models/modeling_utils.py"
-    workflows = _first_with(snapshot, f"{SOURCES}/modular_pipelines", "\n    _workflow_map = {")
+    autoencoders = read(_AUTOENCODER_TESTS)
+    parameters = f"{SOURCES}/modular_pipelines/modular_pipeline_utils.py"
     return (
         Convention("line_length", found.line_length, PYPROJECT, "the longest line that the formatter leaves alone"),
         Convention("union_hints", _union_hints(read("setup.py")), "setup.py", "an optional type is `X | None`"),
@@ -73,9 +120,15 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
         Convention("blocks_mapping", found.blocks_mapping, MODULAR, "there is a MODULAR_PIPELINE_BLOCKS_MAPPING too"),
         Convention(
             "workflow_map",
-            workflows is not None,
-            workflows or f"{SOURCES}/modular_pipelines",
+            "    _workflow_map = None" in read(MODULAR),
+            MODULAR,
             "blocks name their workflows in _workflow_map",
+        ),
+        Convention(
+            "parameter_templates",
+            "INPUT_PARAM_TEMPLATES = {" in read(parameters),
+            parameters,
+            "parameters of blocks are InputParam.template(...)",
         ),
         Convention(
             "auto_docstrings",
@@ -100,6 +153,22 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
         Convention("pipeline_tests", *_pipeline_tests(snapshot, read), "what a pipeline test is made of"),
         Convention("modular_tests", *_modular_tests(snapshot), "what a modular test is made of"),
         Convention("lora_tests", *_lora_tests(snapshot), "where LoRA tests stand"),
+        Convention(
+            "autoencoder_config_tests",
+            bool(autoencoders) and (_NEW_AUTOENCODER_MIXIN in autoencoders or _OLD_INPUTS not in autoencoders),
+            _AUTOENCODER_TESTS,
+            "tests of autoencoders are made as those of other models",
+        ),
+        Convention(
+            "autoencoder_mixin_name",
+            bool(autoencoders) and _NEW_AUTOENCODER_MIXIN not in autoencoders,
+            _AUTOENCODER_TESTS,
+            "slicing and tiling are tested by AutoencoderTesterMixin, not by a new one beside an old",
+        ),
+        *(
+            Convention(name, word in read(path), path, meaning)
+            for name, (path, word, meaning) in _TEST_HELPERS.items()
+        ),
     )
 
 
@@ -141,7 +210,9 @@ def _modular_tests(snapshot: Snapshot) -> tuple[str, str]:
     found = _first_with(snapshot, _MODULAR_TESTS, "class BaseModularPipelineTesterConfig")
     if found:
         return "config", found
-    return ("common" if snapshot.exists(_OLD_MODULAR_TESTS) else "none"), _OLD_MODULAR_TESTS
+    old = snapshot.read(_OLD_MODULAR_TESTS)
+    style = "none" if old is None else "unittest" if "\nimport unittest\n" in old else "common"
+    return style, _OLD_MODULAR_TESTS
 
 
 def _lora_tests(snapshot: Snapshot) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from . import autoencoders, schedulers
 from .checkout import Head
 from .errors import BadInput
+from .house import stored_conventions
 from .snapshot import Snapshot
 from .sound import need
 from .spec import ModelSpec
@@ -16,11 +17,11 @@ from .spec import ModelSpec
 _SOURCES = ("models", "pipelines", "modular_pipelines", "schedulers", "loaders", "guiders")
 
 
-def house_answers(snapshot: Snapshot, head: Head) -> dict[str, str | int]:
+def house_answers(snapshot: Snapshot, head: Head) -> dict[str, object]:
     """The stored conventions of the checkout, by question: what a render needs to know and nobody is asked."""
     found = re.search(r"^line-length\s*=\s*(\d+)", snapshot.read("pyproject.toml") or "", re.MULTILINE)
     return {
-        "tests": "mixins" if snapshot.exists("tests/models/testing_utils/__init__.py") else "none",
+        **stored_conventions(snapshot),
         "year": head.year,
         "line_length": int(found[1]) if found else 119,
     }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from .checkout import Head
 from .errors import BadInput, BrokenFile
 from .manifest import manifest_path, new_manifest, owned_texts, read_manifest
+from .needs import check_needs
 from .plan import Edit, NewFile, Plan, Registered, merge_plans
 from .preflight import check_spec
 from .snapshot import Snapshot
@@ -60,16 +61,25 @@ def finished(spec: ModelSpec, snapshot: Snapshot, files: Mapping[str, str], ruff
         ruff: The formatter, or None for our own.
     """
     from .copied import fill
+    from .older import adapted
 
     own = tuple(files)
     filled = {
         path: fill(text, path, snapshot, own=own) if path.startswith("src/") and path.endswith(".py") else text
-        for path, text in files.items()
+        for path, text in adapted(spec, files).items()
     }
-    return {**filled, **formatted(spec, filled, ruff)}
+    return {**filled, **_formatted(spec, filled, ruff)}
 
 
 def formatted(spec: ModelSpec, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
+    """Rendered files as far as they can be finished without a checkout: in its conventions, and formatted."""
+    from .older import adapted
+
+    texts = adapted(spec, files)
+    return {**texts, **_formatted(spec, texts, ruff)}
+
+
+def _formatted(spec: ModelSpec, files: Mapping[str, str], ruff: str | None) -> dict[str, str]:
     """The Python files among ``files`` as the checkout's formatter would write them."""
     from .formatting import format_python, wrap_todos
 
@@ -97,6 +107,7 @@ def create(
     files = {path: text for path, text in rendered.items() if path.endswith(".py") or spec.owns(path)}
     others = {path: text for path, text in rendered.items() if path not in files}
     texts = finished(spec, snapshot, files, ruff)
+    check_needs(snapshot, texts, spec.new_classes)
     created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
     plan = _extend_and_register(spec, snapshot, created, ruff, register_too=True)
     return _with_manifest(spec, snapshot, head, plan, texts)
@@ -138,6 +149,8 @@ def complete(
         files = {path: text for path, text in files.items() if spec.owns(path)}
     if first or fresh:
         texts = finished(spec, snapshot, files, ruff)
+        if first:
+            check_needs(snapshot, texts, spec.new_classes)
     else:
         from .copied import fill, unfilled
 

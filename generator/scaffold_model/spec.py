@@ -22,6 +22,24 @@ TASKS: dict[str, tuple[str, ...]] = {
     "audio": ("t2a",),
 }
 
+#: What a checkout may lack of what the template writes; `older` then writes it otherwise.
+LACKS: tuple[str, ...] = (
+    "union_hints",
+    "parallel_config",
+    "lora_scale_decorator",
+    "workflow_map",
+    "auto_docstrings",
+    "parameter_templates",
+    "dtype_argument",
+    "model_torch_dtype",
+    "base_model_output",
+    "autoencoder_config_tests",
+    "autoencoder_mixin_name",
+    "pipeline_output_shape",
+    "run_pipe",
+    "assert_tensors_close",
+)
+
 #: The values of every question with a closed list, the recommended one first.
 CHOICES: dict[str, tuple[str, ...]] = {
     "format": ("modular", "standard", "both"),
@@ -33,7 +51,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "lora": ("no", "yes"),
     "single_file": ("no", "yes"),
     "auto_pipeline": ("no", "yes"),
-    "tests": ("mixins", "none"),
+    "tests": ("mixins", "unittest", "none"),
+    "pipeline_tests": ("config", "unittest", "none"),
+    "modular_tests": ("config", "common", "unittest", "none"),
+    "lacks": LACKS,
     "vae_statistics": ("scale_shift", "scale", "mean_std", "none"),
     "vae_encoding": ("latent_dist", "latent"),
 }
@@ -111,6 +132,9 @@ COMBINATIONS: tuple[tuple[str, Callable[[ModelSpec], bool], str], ...] = (
     ),
 )
 
+
+#: Questions whose answer is a list, and what it lists.
+_LISTS = {"task": "tasks, such as [t2i]", "lacks": "conventions, such as [union_hints]"}
 
 #: Questions whose answer is a number.
 _NUMBERS = ("line_length", "vae_tiny_channels", "vae_tiny_spatial", "vae_tiny_temporal")
@@ -196,6 +220,9 @@ class ModelSpec:
     tiny_repo: str = ""
     reference: str = ""
     tests: str = "mixins"
+    pipeline_tests: str = "config"
+    modular_tests: str = "config"
+    lacks: tuple[str, ...] = ()
     year: str = "2026"
     line_length: int = 119
     vae_statistics: str = ""
@@ -368,10 +395,10 @@ class ModelSpec:
 
 def _coerced(key: str, value: Any) -> Any:
     """YAML's types as the questions' types: ``lora: true`` and a single task given as text are understood."""
-    if key == "task":
+    if key in _LISTS:
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
-            raise BadInput(f"{flag(key)} must be a list of tasks, such as [t2i]")
+            raise BadInput(f"{flag(key)} must be a list of {_LISTS[key]}")
         return tuple(values)
     if key in _NUMBERS:
         try:

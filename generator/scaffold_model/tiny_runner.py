@@ -40,6 +40,10 @@ def build(_: Any, request: dict[str, Any]) -> dict[str, Any]:
     recipe.get_pipeline(components).save_pretrained(out)
     index = Path(out, "modular_model_index.json")
     if index.is_file():
+        for name, component in components.items():
+            # Modular pipelines of older checkouts save their index only.
+            if not Path(out, name).is_dir():
+                component.save_pretrained(str(Path(out, name)))
         _point_to_repository(index, request["repo"])
     return {"components": sorted(components)}
 
@@ -54,7 +58,7 @@ def _recipe(path: str) -> Any:
 
 
 def _point_to_repository(index: Path, repo: str) -> None:
-    """`save_pretrained` writes the local folder into the index of a modular pipeline; a published one names itself."""
+    """`save_pretrained` writes the local folder, or none, into the index of a modular pipeline; a published one names itself."""
     text = index.read_text(encoding="utf-8")
     config = json.loads(text)
     for name, entry in config.items():
@@ -62,9 +66,11 @@ def _point_to_repository(index: Path, repo: str) -> None:
             not name.startswith("_")
             and isinstance(entry, list)
             and isinstance(entry[-1], dict)
-            and entry[-1].get("subfolder")
+            and (index.parent / name).is_dir()
         ):
-            entry[-1]["pretrained_model_name_or_path"] = repo
+            # The first is how older checkouts call it.
+            key = "repo" if "repo" in entry[-1] else "pretrained_model_name_or_path"
+            entry[-1].update({key: repo, "subfolder": name})
     index.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,7 @@ class GateResult:
         detail: The one line to read.
         output: For a gate that failed, the lines that are blamed on the model.
         counts: For a test file, its tests.
+        failures: For a test file, the tests that failed, each with its reason.
     """
 
     name: str
@@ -56,6 +57,7 @@ class GateResult:
     detail: str
     output: str = ""
     counts: Counts | None = None
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,11 @@ def run_gates(
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = list(pool.map(one, gates))
-    red = [index for index, result in enumerate(results) if result.status == "failed" and gates[index].baseline]
+    red = [
+        index
+        for index, result in enumerate(results)
+        if result.status == "failed" and (gates[index].baseline or (gates[index].kin and result.failures))
+    ]
     if red:
         base = baseline_commit(checkout, spec)
         if base is None:
@@ -133,8 +139,13 @@ def run_gates(
         try:
             with worktree(checkout, base) as untouched:
                 for index in red:
-                    progress(f"baseline of {gates[index].name}: the same gate on an untouched tree ({base[:12]})")
-                    results[index] = compared(results[index], gates[index].run(untouched), checkout, untouched)
+                    kin = gates[index].kin
+                    what = "the same tests of another model" if kin else "the same gate"
+                    progress(f"baseline of {gates[index].name}: {what} on an untouched tree ({base[:12]})")
+                    if kin:
+                        results[index] = compared_tests(results[index], kin(untouched, results[index].failures))
+                    else:
+                        results[index] = compared(results[index], gates[index].run(untouched), checkout, untouched)
                     progress(f"{gates[index].name}: {_word(results[index])}")
         except NotACheckout as error:
             # Without a baseline a red gate stays red, which is the safe side; the other results are worth having.
@@ -160,7 +171,7 @@ def _run(gate: Gate, checkout: Path, python: str, missing: set[str]) -> GateResu
     if outcome.green:
         return GateResult(gate.name, "passed", seconds, str(counts or ""), counts=counts)
     detail = f"{counts}; {telling_line(outcome.output)}" if counts else telling_line(outcome.output)
-    return GateResult(gate.name, "failed", seconds, detail, outcome.output, counts)
+    return GateResult(gate.name, "failed", seconds, detail, outcome.output, counts, outcome.failures)
 
 
 def compared(result: GateResult, there: Outcome, checkout: Path, untouched: Path) -> GateResult:
@@ -173,6 +184,17 @@ def compared(result: GateResult, there: Outcome, checkout: Path, untouched: Path
         return GateResult(name, "baseline", seconds, f"red without the model as well: {telling_line(there.output)}")
     detail = f"{len(new)} new line{'s' if len(new) > 1 else ''}: {telling_line(chr(10).join(new))}"
     return GateResult(name, "failed", seconds, detail, "\n".join(new))
+
+
+def compared_tests(result: GateResult, there: Outcome) -> GateResult:
+    """A test file with failures after its baseline: a test that fails for the same reason in a model of the house is its own."""
+    new = [failure for failure in result.failures if failure not in there.failures]
+    if not result.failures or len(new) == len(result.failures):
+        return result
+    if not new:
+        detail = f"{result.counts}; the same tests of another model fail without this one: {telling_line(result.failures[0])}"
+        return replace(result, status="baseline", detail=detail, output="")
+    return replace(result, detail=f"{result.counts}; new: {telling_line(new[0])}")
 
 
 def new_lines(here: str, there: str, checkout: Path, untouched: Path) -> list[str]:
