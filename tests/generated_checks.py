@@ -7,9 +7,7 @@ to run. The result lists the checks that ran; the first one that fails ends the 
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib.util
-import inspect
 import io
 import json
 import re
@@ -24,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import pipeline_checks
 import torch
+from pipeline_checks import DIFFERENT, SAME, difference
 from safetensors.torch import save_file
-
-SAME = 1e-5
-DIFFERENT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class Model:
     attention: str
     guidance: str
     vae: str
+    task: list[str]
     pipeline: str
     tiny_repo: str
     folder: Path
@@ -102,11 +100,6 @@ def failure_of(path: Path, *arguments: str) -> Exception:
     except (OSError, RuntimeError, ValueError) as error:
         return error
     raise AssertionError(f"{path.name} {arguments} ended with exit code {code}")
-
-
-def difference(a: torch.Tensor, b: torch.Tensor) -> float:
-    assert a.shape == b.shape, (a.shape, b.shape)
-    return (a - b).abs().max().item()
 
 
 # Conversion
@@ -322,126 +315,35 @@ def check_autoencoder_parity(model: Model) -> None:
         model.parity.write_text(generated)
 
 
-# Pipelines
-
-
-def load_pipelines(model: Model) -> dict[str, Any]:
-    """The modular pipeline of the tiny repository, and the standard one of the same weights."""
-    modular = diffusers.ModularPipeline.from_pretrained(model.tiny_repo)
-    modular.load_components()
-    assert type(modular) is model.cls("ModularPipeline")
-    components = {
-        name: modular.components[name] for name in ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
-    }
-    standard = model.cls("Pipeline")(**copy.deepcopy(components))
-    for pipeline in (standard, modular):
-        pipeline.set_progress_bar_config(disable=True)
-    return {"standard": standard, "modular": modular}
-
-
-HEIGHT, WIDTH = 32, 48
-PROMPTS = ["a cat in a hat", "a red car"]
-
-
-def draw(pipeline: Any, seed: int = 0, guidance_scale: float = 5.0, **changes: Any) -> torch.Tensor:
-    """Images of two prompts, as a tensor."""
-    arguments = {
-        "prompt": PROMPTS,
-        "num_inference_steps": 3,
-        "height": HEIGHT,
-        "width": WIDTH,
-        "max_sequence_length": 16,
-        "output_type": "pt",
-        "generator": torch.Generator().manual_seed(seed),
-        **changes,
-    }
-    if isinstance(pipeline, diffusers.ModularPipeline):
-        pipeline.update_components(guider=diffusers.ClassifierFreeGuidance(guidance_scale=guidance_scale))
-        return pipeline(**arguments, output="images")
-    return pipeline(**arguments, guidance_scale=guidance_scale).images
-
-
-def check_standard_equals_modular(model: Model) -> None:
-    """The same seed and settings give the same images in both formats."""
-    pipelines = load_pipelines(model)
-    cases: list[dict[str, Any]] = [
-        {},
-        {"negative_prompt": "blurry"},
-        {"negative_prompt": ["blurry", "a dog"], "num_images_per_prompt": 2},
-        {"guidance_scale": 1.0},
-    ]
-    # Not every scheduler takes sigmas.
-    if "sigmas" in inspect.signature(pipelines["standard"].scheduler.set_timesteps).parameters:
-        cases.append({"sigmas": [1.0, 0.5, 0.2]})
-    for changes in cases:
-        standard, modular = (draw(pipelines[kind], **changes) for kind in ("standard", "modular"))
-        assert difference(standard, modular) < SAME, f"{changes}: {difference(standard, modular)}"
-
-
-def check_inputs_matter(model: Model) -> None:
-    """Every input changes what it should change and nothing else; the output is finite and of the asked size."""
-    for kind, pipeline in load_pipelines(model).items():
-        base = draw(pipeline)
-        assert base.shape == (2, 3, HEIGHT, WIDTH), kind
-        assert torch.isfinite(base).all(), kind
-        assert (base.min() >= 0, base.max() <= 1) == (True, True), kind
-        assert base.std() > 0.01, f"{kind}: flat images"
-        assert difference(base, draw(pipeline)) == 0, f"{kind}: the same seed gives other images"
-        for changes in (
-            {"seed": 1},
-            {"guidance_scale": 2.0},
-            {"guidance_scale": 1.0},
-            {"prompt": ["a green tree", "two dogs"]},
-            {"negative_prompt": "blurry"},
-            {"num_inference_steps": 5},
-        ):
-            assert difference(base, draw(pipeline, **changes)) > DIFFERENT, f"{kind}: {changes} changes nothing"
-        other = draw(pipeline, prompt=[PROMPTS[0], "two dogs"])
-        assert difference(base[:1], other[:1]) < SAME, f"{kind}: the second prompt changes the first image"
-        assert difference(base[1:], other[1:]) > DIFFERENT, f"{kind}: the second prompt does not change its image"
-        several = draw(pipeline, num_images_per_prompt=2)
-        changed = draw(pipeline, num_images_per_prompt=2, prompt=[PROMPTS[0], "two dogs"])
-        assert several.shape == (4, 3, HEIGHT, WIDTH)
-        assert difference(several[:2], changed[:2]) < SAME, f"{kind}: images are not grouped by prompt"
-        assert min(difference(several[i], changed[i]) for i in (2, 3)) > DIFFERENT, kind
-        assert difference(several[0], several[1]) > DIFFERENT, f"{kind}: two images of one prompt are the same"
-
-
-def check_saving(model: Model) -> None:
-    """A standard pipeline that was saved and loaded gives the same images."""
-    standard = load_pipelines(model)["standard"]
-    standard.save_pretrained(model.folder / "pipeline")
-    loaded = diffusers.DiffusionPipeline.from_pretrained(model.folder / "pipeline")
-    assert type(loaded) is model.cls("Pipeline")
-    loaded.set_progress_bar_config(disable=True)
-    assert difference(draw(standard), draw(loaded)) < SAME
+# LoRA and single files
 
 
 def check_lora(model: Model) -> None:
     """An adapter that was saved and loaded does what it did before, and its scale is obeyed."""
     from peft import LoraConfig, get_peft_model_state_dict
 
-    for kind, pipeline in load_pipelines(model).items():
-        base = draw(pipeline)
+    for drawing in next(pipeline_checks.drawings(model)):
+        kind, pipeline, draw = drawing.format, drawing.pipeline, drawing.draw
+        base = draw()
         targets = ["to_q", "to_k", "to_v", "to_out.0"]
         torch.manual_seed(0)
         # Other than by default, the second matrix of the adapter is not zero.
         config = LoraConfig(r=4, lora_alpha=4, target_modules=targets, init_lora_weights=False)
         pipeline.transformer.add_adapter(config)
-        adapted = draw(pipeline)
+        adapted = draw()
         assert difference(base, adapted) > DIFFERENT, f"{kind}: the adapter changes nothing"
         folder = model.folder / f"lora-{kind}"
         layers = get_peft_model_state_dict(pipeline.transformer)
         pipeline.save_lora_weights(folder, transformer_lora_layers=layers)
         pipeline.unload_lora_weights()
-        assert difference(base, draw(pipeline)) < SAME, f"{kind}: unloading leaves something behind"
+        assert difference(base, draw()) < SAME, f"{kind}: unloading leaves something behind"
         pipeline.load_lora_weights(folder)
-        assert difference(adapted, draw(pipeline)) < SAME, f"{kind}: the loaded adapter is another"
-        half = draw(pipeline, attention_kwargs={"scale": 0.5})
+        assert difference(adapted, draw()) < SAME, f"{kind}: the loaded adapter is another"
+        half = draw(attention_kwargs={"scale": 0.5})
         assert min(difference(half, adapted), difference(half, base)) > DIFFERENT, f"{kind}: the scale is ignored"
-        off = draw(pipeline, attention_kwargs={"scale": 0.0})
+        off = draw(attention_kwargs={"scale": 0.0})
         assert difference(base, off) < SAME, f"{kind}: a scale of 0 is not the base"
-        assert difference(adapted, draw(pipeline)) < SAME, f"{kind}: the scale of one call stays"
+        assert difference(adapted, draw()) < SAME, f"{kind}: the scale of one call stays"
 
 
 # Scheduler
@@ -499,9 +401,9 @@ CHECKS: dict[str, Callable[[Model], None]] = {
     "conversion errors": check_conversion_errors,
     "parity": check_parity,
     "autoencoder parity": check_autoencoder_parity,
-    "standard equals modular": check_standard_equals_modular,
-    "inputs matter": check_inputs_matter,
-    "saving": check_saving,
+    "standard equals modular": pipeline_checks.check_standard_equals_modular,
+    "inputs matter": pipeline_checks.check_inputs_matter,
+    "saving": pipeline_checks.check_saving,
     "lora": check_lora,
     "single file": check_single_file,
     "scheduler": check_scheduler,

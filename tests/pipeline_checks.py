@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,14 @@ class Drawing:
         elif self.modality == "video":
             inputs["num_frames"] = FRAMES
         return inputs
+
+    def several(self, count: int) -> dict[str, int]:
+        """The argument that asks for several outputs per prompt, which the formats may call differently."""
+        if self.format == "standard":
+            names = list(inspect.signature(self.pipeline.__call__).parameters)
+        else:
+            names = [parameter.name for parameter in self.pipeline.blocks.inputs]
+        return {next(name for name in names if re.fullmatch(r"num_\w+_per_prompt", name)): count}
 
     def seconds(self) -> float:
         """A duration of 37 samples or a little more: no multiple of anything."""
@@ -182,28 +191,16 @@ def _changes(drawing: Drawing) -> list[dict[str, Any]]:
 
 def check_standard_equals_modular(model: Any) -> None:
     """The same seed and inputs give the same latents, and the same output, in both formats."""
-    per_prompt = {
-        "image": "num_images_per_prompt",
-        "video": "num_videos_per_prompt",
-        "audio": "num_waveforms_per_prompt",
-    }
     for standard, modular in drawings(model):
         cases: list[dict[str, Any]] = [{}, *_changes(standard)]
-        accepted = inspect.signature(standard.pipeline.__call__).parameters
-        several = per_prompt[model.modality]
-        if several in accepted:
-            cases.append({several: 2})
         # Not every scheduler takes sigmas.
         if "sigmas" in inspect.signature(standard.pipeline.scheduler.set_timesteps).parameters:
             cases.append({"sigmas": [1.0, 0.5, 0.2]})
         for changes in cases:
-            theirs = {("num_images_per_prompt" if key == several else key): value for key, value in changes.items()}
-            if several not in [parameter.name for parameter in modular.pipeline.blocks.inputs]:
-                changed = theirs
-            else:
-                changed = changes
-            a, b = standard.draw(latents=True, **changes), modular.draw(latents=True, **changed)
+            a, b = standard.draw(latents=True, **changes), modular.draw(latents=True, **changes)
             assert difference(a, b) < SAME, f"{standard.task} {sorted(changes)}: latents differ by {difference(a, b)}"
+        a, b = (one.draw(latents=True, **one.several(2)) for one in (standard, modular))
+        assert difference(a, b) < SAME, f"{standard.task}: several outputs differ by {difference(a, b)}"
         a, b = standard.draw(), modular.draw()
         assert difference(a, b) < SAME, f"{standard.task}: outputs differ by {difference(a, b)}"
 
@@ -225,8 +222,20 @@ def check_inputs_matter(model: Any) -> None:
                 changed = difference(latents, drawing.draw(latents=True, **changes))
                 assert changed > DIFFERENT, f"{drawing}: {sorted(changes)} changes the latents by {changed}"
             if drawing.size() == 2:
-                other = drawing.draw(prompt=[PROMPTS[0], "two dogs"])
-                assert difference(base[:1], other[:1]) < SAME, f"{drawing}: the second prompt changes the first output"
+                prompts = [PROMPTS[0], "two dogs"]
+                other = drawing.draw(latents=True, prompt=prompts)
+                assert difference(latents[:1], other[:1]) < SAME, (
+                    f"{drawing}: the second prompt changes the first output"
+                )
+                several, changed = (
+                    drawing.draw(latents=True, **drawing.several(2), prompt=each) for each in (PROMPTS, prompts)
+                )
+                assert several.shape[0] == 4
+                assert difference(several[:2], changed[:2]) < SAME, f"{drawing}: outputs are not grouped by prompt"
+                assert min(difference(several[i], changed[i]) for i in (2, 3)) > DIFFERENT, str(drawing)
+                assert difference(several[0], several[1]) > DIFFERENT, (
+                    f"{drawing}: two outputs of a prompt are the same"
+                )
 
 
 def check_saving(model: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, clone_of, git_status, run_command
 
-from scaffold_model.spec import ModelSpec
+from scaffold_model.spec import CHOICES, ModelSpec
 
 pytestmark = pytest.mark.checkout
 
@@ -24,7 +24,9 @@ TRANSFORMER = ["conversion", "conversion errors", "parity", "converted pipeline"
 #: The model and its flags, and what is checked of it. Names differ, since the cells share a Hub cache.
 CELLS = {
     "joint-t5-lora": (
-        ModelSpec("aspen", format="both", lora="yes", single_file="yes", hub_repo="org/aspen"),
+        ModelSpec(
+            "aspen", format="both", task=("t2i", "i2i", "inpaint"), lora="yes", single_file="yes", hub_repo="org/aspen"
+        ),
         [*TRANSFORMER, *PIPELINES, "lora", "single file"],
     ),
     "cross-qwen3-new": (
@@ -34,6 +36,18 @@ CELLS = {
     "joint-clip-heun": (
         ModelSpec("cedar", format="both", text_encoder="clip", scheduler=HEUN),
         PIPELINES,
+    ),
+    "image-embedded": (
+        ModelSpec("alder", format="both", task=("t2i", "i2i", "inpaint"), guidance="embedded"),
+        PIPELINES,
+    ),
+    "video": (
+        ModelSpec("hazel", format="both", modality="video", task=("t2v", "i2v", "v2v"), attention="cross"),
+        PIPELINES,
+    ),
+    "audio": (
+        ModelSpec("larch", format="both", modality="audio", lora="yes"),
+        [*PIPELINES, "lora"],
     ),
     "cross-clip-lora": (
         ModelSpec(
@@ -89,7 +103,7 @@ def test_generated_code_computes_what_it_should(
     assert tiny.returncode == 0, tiny.stderr
     before = git_status(root)
 
-    answers = ("name", "class_prefix", "modality", "attention", "guidance", "tiny_repo")
+    answers = ("name", "class_prefix", "modality", "task", "attention", "guidance", "tiny_repo")
     model = {
         **{answer: getattr(spec, answer) for answer in answers},
         "vae": spec.vae_class,
@@ -119,6 +133,9 @@ def test_generated_code_computes_what_it_should(
 
 def test_the_cells_cover_every_answer() -> None:
     specs = [spec for spec, _ in CELLS.values()]
+    assert {task for spec, checks in CELLS.values() for task in spec.task if "inputs matter" in checks} == set(
+        CHOICES["task"]
+    )
     assert {spec.modality for spec in specs} == {"image", "video", "audio"}
     assert {spec.attention for spec in specs} == {"joint", "cross"}
     assert {spec.guidance for spec in specs} == {"cfg", "embedded"}
