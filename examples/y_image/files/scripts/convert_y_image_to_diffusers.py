@@ -1,10 +1,21 @@
 r"""
-Convert an original Y Image transformer checkpoint to the diffusers format.
+Convert an original Y Image checkpoint to the diffusers format.
+
+The transformer alone:
 
 ```bash
 python scripts/convert_y_image_to_diffusers.py \
     --checkpoint_path original/model.safetensors \
     --output_path transformer
+```
+
+A whole pipeline, with the other components from a folder or repository that holds them in subfolders of their names:
+
+```bash
+python scripts/convert_y_image_to_diffusers.py \
+    --checkpoint_path original/model.safetensors \
+    --components_path components \
+    --output_path y_image
 ```
 """
 
@@ -17,8 +28,24 @@ from pathlib import Path
 import torch
 from accelerate import init_empty_weights
 from safetensors.torch import load_file
+from transformers import T5EncoderModel, T5TokenizerFast
 
-from diffusers import YImageTransformer2DModel
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    YImageAutoBlocks,
+    YImageTransformer2DModel,
+)
+
+
+# The components of the pipeline by name.
+COMPONENTS = {
+    "transformer": YImageTransformer2DModel,
+    "vae": AutoencoderKL,
+    "text_encoder": T5EncoderModel,
+    "tokenizer": T5TokenizerFast,
+    "scheduler": FlowMatchEulerDiscreteScheduler,
+}
 
 
 def split_qkv(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -171,35 +198,65 @@ def load_original_state_dict(checkpoint_path: str, state_dict_key: str | None = 
     return state_dict
 
 
-def check_saved_model(output_path: str, state_dict: dict[str, torch.Tensor]) -> None:
+def check_saved_model(folder: Path, component: str, state_dict: dict[str, torch.Tensor]) -> None:
     """
-    Load the saved transformer back and compare each of its weights with the converted ones.
+    Load the saved component back and compare each of its weights with the converted ones.
 
     Args:
-        output_path (`str`): The folder that the transformer was saved to.
+        folder (`Path`): The folder that the component was saved to.
+        component (`str`): The name of the component.
         state_dict (`dict[str, torch.Tensor]`): The weights that were saved.
     """
-    reloaded = YImageTransformer2DModel.from_pretrained(output_path).state_dict()
+    reloaded = COMPONENTS[component].from_pretrained(folder).state_dict()
     different_keys = sorted(reloaded.keys() ^ state_dict.keys()) or [
         key for key, tensor in state_dict.items() if not torch.equal(reloaded[key].float(), tensor.float())
     ]
     if different_keys:
-        raise ValueError(f"The model in {output_path} differs from the converted weights in {different_keys[:10]}.")
+        raise ValueError(f"The model in {folder} differs from the converted weights in {different_keys[:10]}.")
+
+
+def save_pipeline(
+    converted: dict[str, torch.nn.Module], components_path: str, output_path: str, max_shard_size: str
+) -> None:
+    """
+    Save a pipeline of the converted component and the other ones.
+
+    Args:
+        converted (`dict[str, torch.nn.Module]`): The converted component by its name.
+        components_path (`str`): The folder or repository with the other components.
+        output_path (`str`): The folder to save the pipeline to.
+        max_shard_size (`str`): The size of the largest file to write.
+    """
+    components = {
+        name: component_class.from_pretrained(components_path, subfolder=name)
+        for name, component_class in COMPONENTS.items()
+        if name not in converted
+    }
+    pipeline = YImageAutoBlocks().init_pipeline()
+    pipeline.update_components(**components, **converted)
+    # The index names the saved components, not the place that they were taken from.
+    pipeline.save_pretrained(output_path, max_shard_size=max_shard_size, overwrite_modular_index=True)
 
 
 def main(args: argparse.Namespace) -> None:
     config = json.loads(Path(args.config_path).read_text()) if args.config_path is not None else {}
-    state_dict = convert_transformer_state_dict(load_original_state_dict(args.checkpoint_path, args.state_dict_key))
+    original_state_dict = load_original_state_dict(args.checkpoint_path, args.state_dict_key)
+    state_dict = convert_transformer_state_dict(original_state_dict)
     if args.dtype is not None:
         state_dict = {key: tensor.to(getattr(torch, args.dtype)) for key, tensor in state_dict.items()}
 
     with init_empty_weights():
-        transformer = YImageTransformer2DModel.from_config(config)
-    transformer.load_state_dict(state_dict, strict=True, assign=True)
+        model = COMPONENTS["transformer"].from_config(config)
+    model.load_state_dict(state_dict, strict=True, assign=True)
 
-    transformer.save_pretrained(args.output_path, max_shard_size=args.max_shard_size)
-    check_saved_model(args.output_path, state_dict)
-    print(f"Converted {len(state_dict)} tensors to {args.output_path}; they load back unchanged.")
+    folder = Path(args.output_path)
+    if args.components_path is None:
+        model.save_pretrained(folder, max_shard_size=args.max_shard_size)
+    else:
+        save_pipeline({"transformer": model}, args.components_path, args.output_path, args.max_shard_size)
+        folder = folder / "transformer"
+    check_saved_model(folder, "transformer", state_dict)
+    print(f"Converted {len(state_dict)} tensors to {folder}; they load back unchanged.")
 
 
 if __name__ == "__main__":
@@ -209,7 +266,13 @@ if __name__ == "__main__":
         required=True,
         help="The original checkpoint: a .safetensors file, its .index.json, or a .pt, .pth, .ckpt or .bin file",
     )
-    parser.add_argument("--output_path", required=True, help="The folder to save the converted transformer to")
+    parser.add_argument(
+        "--output_path", required=True, help="The folder to save the converted transformer, or the pipeline, to"
+    )
+    parser.add_argument(
+        "--components_path",
+        help="A folder or repository with the other components in subfolders. With it, the whole pipeline is saved",
+    )
     parser.add_argument(
         "--config_path",
         help="A JSON file with the arguments of the transformer. By default, its defaults are used",

@@ -12,52 +12,51 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-import tempfile
 import unittest
 
 import torch
 
 from diffusers import FlowMatchEulerDiscreteScheduler, FooScheduler
 
+from .test_schedulers import SchedulerCommonTest
 
-class FooSchedulerTest(unittest.TestCase):
-    """
-    A flow-matching scheduler has neither betas nor `scale_model_input` and `add_noise`, so it cannot use
-    `SchedulerCommonTest`. The tests below exercise the contract that the scheduler exposes to pipelines.
-    """
 
-    scheduler_class = FooScheduler
+class FooSchedulerTest(SchedulerCommonTest):
+    scheduler_classes = (FooScheduler,)
+    forward_default_kwargs = (("num_inference_steps", 10),)
+
+    # The shape of a batch of one sample.
+    sample_shape = (1, 4, 8, 8)
 
     def get_scheduler_config(self, **kwargs):
         config = {
-            "num_train_timesteps": 1000,
             "shift": 3.0,
         }
         config.update(**kwargs)
         return config
 
     def get_scheduler(self, **kwargs):
-        return self.scheduler_class(**self.get_scheduler_config(**kwargs))
+        return self.scheduler_classes[0](**self.get_scheduler_config(**kwargs))
+
+    @unittest.skip("A flow-matching scheduler has no betas.")
+    def test_trained_betas(self):
+        pass
+
+    def test_shifts(self):
+        for shift in [0.5, 1.0, 5.0]:
+            self.check_over_configs(time_step=None, shift=shift)
+
+    def test_num_inference_steps(self):
+        for num_inference_steps in [5, 10, 20]:
+            self.check_over_forward(time_step=None, num_inference_steps=num_inference_steps)
 
     def test_default_config(self):
-        scheduler = self.scheduler_class()
+        scheduler = self.scheduler_classes[0]()
         self.assertEqual(scheduler.config.num_train_timesteps, 1000)
         self.assertEqual(scheduler.config.shift, 1.0)
         self.assertEqual(scheduler.order, 1)
         self.assertEqual(len(scheduler), 1000)
         self.assertEqual(scheduler.timesteps.shape, (1000,))
-
-    def test_from_save_pretrained(self):
-        scheduler = self.get_scheduler()
-        with tempfile.TemporaryDirectory() as tmpdirname:
-            scheduler.save_pretrained(tmpdirname)
-            new_scheduler = self.scheduler_class.from_pretrained(tmpdirname)
-        self.assertEqual(new_scheduler.config.num_train_timesteps, scheduler.config.num_train_timesteps)
-        self.assertEqual(new_scheduler.config.shift, scheduler.config.shift)
-
-        scheduler.set_timesteps(7)
-        new_scheduler.set_timesteps(7)
-        torch.testing.assert_close(new_scheduler.sigmas, scheduler.sigmas)
 
     def test_set_timesteps(self):
         scheduler = self.get_scheduler()
@@ -91,19 +90,18 @@ class FooSchedulerTest(unittest.TestCase):
         self.assertEqual(shifted.sigmas[0].item(), 1.0)
         self.assertTrue((shifted.sigmas[1:-1] > plain.sigmas[1:-1]).all())
 
-    def test_step_shape_and_dtype(self):
+    def test_step_dtype(self):
         scheduler = self.get_scheduler()
         for dtype in [torch.float32, torch.bfloat16]:
             scheduler.set_timesteps(4)
-            sample = torch.randn(2, 4, 8, 8, dtype=dtype)
-            model_output = torch.randn(2, 4, 8, 8, dtype=dtype)
+            sample, model_output = torch.randn(2, *self.sample_shape, dtype=dtype)
             prev_sample = scheduler.step(model_output, scheduler.timesteps[0], sample).prev_sample
             self.assertEqual(prev_sample.shape, sample.shape)
             self.assertEqual(prev_sample.dtype, dtype)
 
     def test_step_return_dict(self):
         scheduler = self.get_scheduler()
-        sample, model_output = torch.randn(2, 1, 4, 8, 8)
+        sample, model_output = torch.randn(2, *self.sample_shape)
         scheduler.set_timesteps(4)
         output = scheduler.step(model_output, scheduler.timesteps[0], sample)
         scheduler.set_timesteps(4)
@@ -113,7 +111,7 @@ class FooSchedulerTest(unittest.TestCase):
     def test_step_rejects_integer_timesteps(self):
         scheduler = self.get_scheduler()
         scheduler.set_timesteps(4)
-        sample = torch.randn(1, 4, 8, 8)
+        sample = torch.randn(self.sample_shape)
         for timestep in [0, torch.tensor(0)]:
             with self.assertRaises(ValueError):
                 scheduler.step(sample, timestep, sample)
@@ -124,7 +122,7 @@ class FooSchedulerTest(unittest.TestCase):
         self.assertIsNone(scheduler.step_index)
         self.assertIsNone(scheduler.begin_index)
 
-        sample = torch.randn(1, 4, 8, 8)
+        sample = torch.randn(self.sample_shape)
         for i, t in enumerate(scheduler.timesteps):
             scheduler.step(torch.randn_like(sample), t, sample)
             self.assertEqual(scheduler.step_index, i + 1)
@@ -135,13 +133,13 @@ class FooSchedulerTest(unittest.TestCase):
         scheduler.set_begin_index(2)
         self.assertEqual(scheduler.begin_index, 2)
 
-        sample = torch.randn(1, 4, 8, 8)
+        sample = torch.randn(self.sample_shape)
         scheduler.step(sample, scheduler.timesteps[2], sample)
         self.assertEqual(scheduler.step_index, 3)
 
     def test_full_loop_with_exact_velocity(self):
         # The true velocity is constant along the path, so that any number of steps ends at the image.
-        image, noise = torch.randn(2, 1, 4, 8, 8)
+        image, noise = torch.randn(2, *self.sample_shape)
         for num_inference_steps in [1, 5, 20]:
             scheduler = self.get_scheduler()
             scheduler.set_timesteps(num_inference_steps)
@@ -158,7 +156,7 @@ class FooSchedulerTest(unittest.TestCase):
         reference.set_timesteps(sigmas=sigmas)
         torch.testing.assert_close(scheduler.timesteps, reference.timesteps)
 
-        sample = expected = torch.randn(1, 4, 8, 8)
+        sample = expected = torch.randn(self.sample_shape)
         for t in scheduler.timesteps:
             sample = scheduler.step(torch.sin(sample), t, sample).prev_sample
         for t in reference.timesteps:
@@ -168,8 +166,22 @@ class FooSchedulerTest(unittest.TestCase):
     def test_scale_noise(self):
         scheduler = self.get_scheduler()
         scheduler.set_timesteps(4)
-        image, noise = torch.randn(2, 1, 4, 8, 8)
+        image, noise = torch.randn(2, *self.sample_shape)
         for i, t in enumerate(scheduler.timesteps):
             sigma = scheduler.sigmas[i]
             noisy = scheduler.scale_noise(image, t[None], noise)
             torch.testing.assert_close(noisy, sigma * noise + (1 - sigma) * image)
+            torch.testing.assert_close(scheduler.add_noise(image, noise, t[None]), noisy)
+
+    def test_start_in_the_middle(self):
+        # Pipelines that start from a given image take only the last steps, from a noisy version of it on.
+        scheduler = self.get_scheduler()
+        scheduler.set_timesteps(4)
+        scheduler.set_begin_index(2)
+        timesteps = scheduler.timesteps[2:]
+        image, noise = torch.randn(2, *self.sample_shape)
+        sample = scheduler.scale_noise(image, timesteps[:1], noise)
+        torch.testing.assert_close(sample, scheduler.sigmas[2] * noise + (1 - scheduler.sigmas[2]) * image)
+        for t in timesteps:
+            sample = scheduler.step(noise - image, t, sample).prev_sample
+        torch.testing.assert_close(sample, image, atol=1e-5, rtol=1e-5)

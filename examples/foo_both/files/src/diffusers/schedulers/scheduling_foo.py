@@ -27,7 +27,7 @@ class FooSchedulerOutput(BaseOutput):
     What [`FooScheduler.step`] returns.
 
     Args:
-        prev_sample (`torch.Tensor` of shape `(batch_size, num_channels, height, width)` for images):
+        prev_sample (`torch.Tensor` of shape `(batch_size, num_channels, height, width)`):
             The sample at the next, less noisy timestep. It is the model input of the next denoising step.
     """
 
@@ -58,6 +58,8 @@ class FooScheduler(SchedulerMixin, ConfigMixin):
         self.sigmas = torch.cat([sigmas, torch.zeros(1)])
         self.timesteps = sigmas * num_train_timesteps
         self.num_inference_steps = None
+        # The standard deviation of the noise that generation starts from.
+        self.init_noise_sigma = 1.0
 
         self._step_index = None
         self._begin_index = None
@@ -119,6 +121,27 @@ class FooScheduler(SchedulerMixin, ConfigMixin):
 
         self._step_index = None
         self._begin_index = None
+
+    # Copied from diffusers.schedulers.scheduling_dpmsolver_multistep.DPMSolverMultistepScheduler.scale_model_input
+    def scale_model_input(self): ...
+
+    def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """
+        Mixes samples with noise as `scale_noise` does, with the arguments that other schedulers have.
+
+        Args:
+            original_samples (`torch.Tensor`):
+                The clean samples.
+            noise (`torch.Tensor`):
+                The noise, of the same shape.
+            timesteps (`torch.Tensor` of shape `(batch_size,)`):
+                The timestep of each sample, one of `timesteps`.
+
+        Returns:
+            `torch.Tensor`:
+                The noisy samples.
+        """
+        return self.scale_noise(original_samples, timesteps, noise)
 
     # Copied from diffusers.schedulers.scheduling_flow_match_euler_discrete.FlowMatchEulerDiscreteScheduler.scale_noise
     def scale_noise(self): ...

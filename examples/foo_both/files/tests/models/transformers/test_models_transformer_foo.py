@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""Tests of FooTransformer2DModel: the common model tests, and what every input and position does."""
+
 import pytest
 import torch
 
@@ -39,7 +41,7 @@ class FooTransformerTesterConfig(BaseModelTesterConfig):
         return FooTransformer2DModel
 
     @property
-    def output_shape(self) -> tuple[int, int, int]:
+    def output_shape(self) -> tuple[int, ...]:
         return (4, 8, 8)
 
     @property
@@ -109,12 +111,13 @@ class TestFooTransformer(FooTransformerTesterConfig, ModelTesterMixin):
         assert not torch.allclose(output, base_model_output, atol=1e-4)
 
     @torch.no_grad()
-    def test_output_depends_on_patch_position(self, base_model_output):
+    @pytest.mark.parametrize("dim", [-2, -1])
+    def test_output_depends_on_patch_position(self, base_model_output, dim):
         # Without position embeddings, the model would be equivariant to a permutation of the patches.
         inputs = self.get_dummy_inputs()
-        inputs["hidden_states"] = inputs["hidden_states"].roll(4, dims=-1)
+        inputs["hidden_states"] = inputs["hidden_states"].roll(2, dims=dim)
         output = self.get_model()(**inputs).sample
-        assert not torch.allclose(output.roll(-4, dims=-1), base_model_output, atol=1e-4)
+        assert not torch.allclose(output.roll(-2, dims=dim), base_model_output, atol=1e-4)
 
     @torch.no_grad()
     def test_batch_matches_single(self, base_model_output):

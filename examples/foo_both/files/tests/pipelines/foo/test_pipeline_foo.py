@@ -27,7 +27,7 @@ class FooPipelineTesterConfig(BasePipelineTesterConfig):
     pipeline_class = FooPipeline
     required_input_params_in_call_signature = TEXT_TO_IMAGE_PARAMS - {"cross_attention_kwargs"}
     batch_input_params = TEXT_TO_IMAGE_BATCH_PARAMS
-    output_shape = (3, 16, 16)
+    output_shape = (3, 64, 64)
 
     def get_dummy_components(self):
         torch.manual_seed(0)
@@ -47,9 +47,9 @@ class FooPipelineTesterConfig(BasePipelineTesterConfig):
             sample_size=32,
             in_channels=3,
             out_channels=3,
-            down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
-            up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
-            block_out_channels=(4, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(4, 8, 8, 8),
             layers_per_block=1,
             latent_channels=4,
             norm_num_groups=2,
@@ -90,8 +90,8 @@ class FooPipelineTesterConfig(BasePipelineTesterConfig):
             "generator": self.get_generator(0),
             "num_inference_steps": 2,
             "guidance_scale": 5.0,
-            "height": 16,
-            "width": 16,
+            "height": 64,
+            "width": 64,
             "max_sequence_length": 16,
             "output_type": "pt",
         }
@@ -116,8 +116,8 @@ class TestFooPipeline(FooPipelineTesterConfig, PipelineTesterMixin):
 
     def test_non_square_output(self):
         pipe = self.get_pipeline().to(torch_device)
-        output = self.run_pipe(pipe, height=8, width=32)
-        assert output.shape == (1, 3, 8, 32)
+        output = self.run_pipe(pipe, height=32, width=128)
+        assert output.shape == (1, 3, 32, 128)
 
     def test_latents_match_generator(self, base_pipe_output):
         pipe = self.get_pipeline().to(torch_device)
@@ -146,8 +146,8 @@ class TestFooPipeline(FooPipelineTesterConfig, PipelineTesterMixin):
     @pytest.mark.parametrize(
         ("invalid_inputs", "message"),
         [
-            ({"height": 17}, "divisible by 4"),
-            ({"width": 18}, "divisible by 4"),
+            ({"height": 65}, "divisible by 16"),
+            ({"width": 72}, "divisible by 16"),
             ({"prompt": None}, "has to be passed"),
             ({"prompt": 1}, "type `str` or `list`"),
             ({"prompt_embeds": torch.zeros(1, 16, 32)}, "Only one of `prompt`"),

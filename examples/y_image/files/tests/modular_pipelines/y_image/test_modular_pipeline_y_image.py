@@ -57,8 +57,8 @@ class YImageModularPipelineTesterConfig(BaseModularPipelineTesterConfig):
             "prompt": "A painting of a squirrel eating a burger",
             "generator": generator,
             "num_inference_steps": 2,
-            "height": 32,
-            "width": 32,
+            "height": 64,
+            "width": 64,
             "max_sequence_length": 16,
             "output_type": "pt",
         }
@@ -66,64 +66,60 @@ class YImageModularPipelineTesterConfig(BaseModularPipelineTesterConfig):
 
 
 class TestYImageModularPipelineFast(YImageModularPipelineTesterConfig, ModularPipelineTesterMixin):
-    def test_text_encoder_runs_standalone(self):
-        pipe = self.get_pipeline().to(torch_device)
-        inputs = self.get_dummy_inputs()
-        expected = pipe(**inputs, output=self.output_name)
+    def get_changed_inputs(self):
+        return {
+            "prompt": "A red car in the desert",
+        }
 
+    def get_bad_inputs(self):
+        return [
+            ({"height": 65}, "divisible"),
+            ({"negative_prompt": ["blurry", "dark"]}, "negative_prompt"),
+            ({"latents": torch.zeros(1, 1, 1, 1)}, "latents"),
+        ]
+
+    def get_part(self, blocks):
+        pipe = blocks.init_pipeline(self.pretrained_model_name_or_path)
+        pipe.load_components(dtype=torch.float32)
+        return pipe.to(torch_device)
+
+    def run_pipe(self, pipe, **changes):
+        return pipe(**{**self.get_dummy_inputs(), **changes}, output=self.output_name)
+
+    def test_text_encoder_runs_standalone(self):
         # Encode once, then reuse the embeddings in a pipeline that has no text encoder.
-        text_pipe = (
-            self.pipeline_blocks_class().sub_blocks["text_encoder"].init_pipeline(self.pretrained_model_name_or_path)
-        )
-        text_pipe.load_components(dtype=torch.float32)
-        text_pipe.to(torch_device)
-        text_state = text_pipe(prompt=inputs["prompt"], max_sequence_length=inputs["max_sequence_length"])
+        inputs = self.get_dummy_inputs()
+        text_pipe = self.get_part(self.pipeline_blocks_class().sub_blocks["text_encoder"])
+        text_state = text_pipe(prompt=inputs.pop("prompt"), max_sequence_length=inputs.pop("max_sequence_length"))
 
         blocks = self.pipeline_blocks_class()
         blocks.sub_blocks.pop("text_encoder")
-        image_pipe = blocks.init_pipeline(self.pretrained_model_name_or_path)
-        image_pipe.load_components(dtype=torch.float32)
-        image_pipe.to(torch_device)
-
-        inputs = self.get_dummy_inputs()
-        image = image_pipe(
+        output = self.get_part(blocks)(
             prompt_embeds=text_state.get("prompt_embeds"),
             negative_prompt_embeds=text_state.get("negative_prompt_embeds"),
-            generator=inputs["generator"],
-            num_inference_steps=inputs["num_inference_steps"],
-            height=inputs["height"],
-            width=inputs["width"],
-            output_type=inputs["output_type"],
+            **inputs,
             output=self.output_name,
         )
-        assert torch.abs(image - expected).max() < 1e-4
+        assert torch.abs(output - self.run_pipe(self.get_part(self.pipeline_blocks_class()))).max() < 1e-4
 
     def test_latents_input(self):
         pipe = self.get_pipeline().to(torch_device)
-        inputs = self.get_dummy_inputs()
-        latents = torch.randn(
-            (
-                1,
-                pipe.transformer.config.in_channels,
-                inputs["height"] // pipe.vae_scale_factor,
-                inputs["width"] // pipe.vae_scale_factor,
-            ),
-            generator=self.get_generator(0),
-        )
-        image = pipe(**inputs, latents=latents, output=self.output_name)
         # The generator draws the very same noise.
-        expected = pipe(**self.get_dummy_inputs(), output=self.output_name)
-        assert torch.abs(image - expected).max() < 1e-4
+        latents = torch.randn((1, 4, 8, 8), generator=self.get_generator(0))
+        assert torch.abs(self.run_pipe(pipe, latents=latents) - self.run_pipe(pipe)).max() < 1e-4
+
+    def test_inputs_change_the_latents(self):
+        pipe = self.get_pipeline().to(torch_device)
+        latents = pipe(**self.get_dummy_inputs(), output="latents")
+        for name, value in self.get_changed_inputs().items():
+            changed = pipe(**{**self.get_dummy_inputs(), name: value}, output="latents")
+            assert torch.abs(changed - latents).max() > 1e-3, name
 
     def test_bad_inputs(self):
         pipe = self.get_pipeline().to(torch_device)
-        inputs = self.get_dummy_inputs()
-        with pytest.raises(ValueError, match="divisible"):
-            pipe(**{**inputs, "height": inputs["height"] + 1})
-        with pytest.raises(ValueError, match="negative_prompt"):
-            pipe(**{**inputs, "negative_prompt": ["blurry", "dark"]})
-        with pytest.raises(ValueError, match="latents"):
-            pipe(**inputs, latents=torch.zeros(1, 1, 1, 1))
+        for changes, match in self.get_bad_inputs():
+            with pytest.raises(ValueError, match=match):
+                self.run_pipe(pipe, **changes)
 
 
 class TestYImageModularPipelineLoading(YImageModularPipelineTesterConfig, ModularLoadingTesterMixin):

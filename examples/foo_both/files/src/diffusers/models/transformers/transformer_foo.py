@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The image transformer of Foo and its layers."""
+
 from typing import Any
 
 import torch

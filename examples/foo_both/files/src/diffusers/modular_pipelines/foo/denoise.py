@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The denoising loop of Foo and its steps."""
+
 import inspect
 
 import torch
@@ -255,11 +257,7 @@ class FooDenoiseStep(FooDenoiseLoopWrapper):
     """
 
     model_name = "foo"
-    block_classes = [
-        FooLoopBeforeDenoiser,
-        FooLoopDenoiser,
-        FooLoopAfterDenoiser,
-    ]
+    block_classes = [FooLoopBeforeDenoiser, FooLoopDenoiser, FooLoopAfterDenoiser]
     block_names = ["before_denoiser", "denoiser", "after_denoiser"]
 
     @property

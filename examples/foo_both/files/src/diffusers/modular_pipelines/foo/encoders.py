@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""Blocks of Foo that encode its inputs; each of them runs on its own."""
+
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 

@@ -12,13 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The workflows of Foo, put together from the blocks of the other files."""
+
 from ..modular_pipeline import SequentialPipelineBlocks
 from ..modular_pipeline_utils import OutputParam
-from .before_denoise import (
-    FooPrepareLatentsStep,
-    FooSetTimestepsStep,
-    FooTextInputStep,
-)
+from .before_denoise import FooPrepareLatentsStep, FooSetTimestepsStep, FooTextInputStep
 from .decoders import FooDecodeStep
 from .denoise import FooDenoiseStep
 from .encoders import FooTextEncoderStep
@@ -62,12 +60,7 @@ class FooCoreDenoiseStep(SequentialPipelineBlocks):
     """
 
     model_name = "foo"
-    block_classes = [
-        FooTextInputStep,
-        FooSetTimestepsStep,
-        FooPrepareLatentsStep,
-        FooDenoiseStep,
-    ]
+    block_classes = [FooTextInputStep, FooSetTimestepsStep, FooPrepareLatentsStep, FooDenoiseStep]
     block_names = ["input", "set_timesteps", "prepare_latents", "denoise"]
 
     @property
@@ -126,11 +119,7 @@ class FooAutoBlocks(SequentialPipelineBlocks):
     """
 
     model_name = "foo"
-    block_classes = [
-        FooTextEncoderStep,
-        FooCoreDenoiseStep,
-        FooDecodeStep,
-    ]
+    block_classes = [FooTextEncoderStep, FooCoreDenoiseStep, FooDecodeStep]
     block_names = ["text_encoder", "denoise", "decode"]
 
     _workflow_map = {

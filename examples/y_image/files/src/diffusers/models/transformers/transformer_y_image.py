@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The image transformer of Y Image and its layers."""
+
 import torch
 import torch.nn as nn
 

@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""Blocks of Y Image that prepare the denoising: batch, timesteps and latents."""
+
 import torch
 
 from ...models import YImageTransformer2DModel
@@ -226,7 +228,7 @@ class YImagePrepareLatentsStep(ModularPipelineBlocks):
         return [
             OutputParam(
                 "latents", type_hint=torch.Tensor, description="The initial noisy latents of the denoising process."
-            ),
+            )
         ]
 
     @torch.no_grad()

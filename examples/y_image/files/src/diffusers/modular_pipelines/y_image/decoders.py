@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The block of Y Image that decodes the denoised latents."""
+
 import torch
 
 from ...configuration_utils import FrozenDict

@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The denoising loop of Y Image and its steps."""
+
 import inspect
 
 import torch
@@ -252,11 +254,7 @@ class YImageDenoiseStep(YImageDenoiseLoopWrapper):
     """
 
     model_name = "y-image"
-    block_classes = [
-        YImageLoopBeforeDenoiser,
-        YImageLoopDenoiser,
-        YImageLoopAfterDenoiser,
-    ]
+    block_classes = [YImageLoopBeforeDenoiser, YImageLoopDenoiser, YImageLoopAfterDenoiser]
     block_names = ["before_denoiser", "denoiser", "after_denoiser"]
 
     @property

@@ -12,13 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The workflows of Y Image, put together from the blocks of the other files."""
+
 from ..modular_pipeline import SequentialPipelineBlocks
 from ..modular_pipeline_utils import OutputParam
-from .before_denoise import (
-    YImagePrepareLatentsStep,
-    YImageSetTimestepsStep,
-    YImageTextInputStep,
-)
+from .before_denoise import YImagePrepareLatentsStep, YImageSetTimestepsStep, YImageTextInputStep
 from .decoders import YImageDecodeStep
 from .denoise import YImageDenoiseStep
 from .encoders import YImageTextEncoderStep
@@ -61,12 +59,7 @@ class YImageCoreDenoiseStep(SequentialPipelineBlocks):
     """
 
     model_name = "y-image"
-    block_classes = [
-        YImageTextInputStep,
-        YImageSetTimestepsStep,
-        YImagePrepareLatentsStep,
-        YImageDenoiseStep,
-    ]
+    block_classes = [YImageTextInputStep, YImageSetTimestepsStep, YImagePrepareLatentsStep, YImageDenoiseStep]
     block_names = ["input", "set_timesteps", "prepare_latents", "denoise"]
 
     @property
@@ -123,11 +116,7 @@ class YImageAutoBlocks(SequentialPipelineBlocks):
     """
 
     model_name = "y-image"
-    block_classes = [
-        YImageTextEncoderStep,
-        YImageCoreDenoiseStep,
-        YImageDecodeStep,
-    ]
+    block_classes = [YImageTextEncoderStep, YImageCoreDenoiseStep, YImageDecodeStep]
     block_names = ["text_encoder", "denoise", "decode"]
 
     _workflow_map = {

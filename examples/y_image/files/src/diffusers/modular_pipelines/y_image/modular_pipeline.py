@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""The modular pipeline class of Y Image."""
+
 from ..modular_pipeline import ModularPipeline
 
 
@@ -22,9 +24,9 @@ class YImageModularPipeline(ModularPipeline):
 
     default_blocks_name = "YImageAutoBlocks"
 
+    # Blocks that run on their own, such as the one that prepares the latents, have no VAE to ask.
     @property
     def vae_scale_factor(self):
-        # Blocks that run on their own, such as the one that prepares the latents, have no VAE to ask.
         vae = self.components.get("vae")
         return 2 ** (len(vae.config.block_out_channels) - 1) if vae is not None else 8
 
