@@ -133,14 +133,14 @@ def test_the_model_test_has_the_testers_that_diffusers_would_generate(pristine: 
             text=True,
             check=True,
         )
-        named = testers(done.stdout)
+        named = mixins_of(done.stdout)
         # The guide has them stripped from a first pull request.
         assert "LoraTesterMixin" in named
-        assert testers(files[TEST.format(spec.name)]) == named - {
+        assert mixins_of(files[TEST.format(spec.name)]) == named - {
             "LoraTesterMixin",
             "LoraHotSwappingForModelTesterMixin",
         }
 
 
-def testers(source: str) -> set[str]:
+def mixins_of(source: str) -> set[str]:
     return set(re.findall(r"^class Test\w+\(\w+, (\w+)\):", source, re.MULTILINE))
