@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from .plan import Export, Kind
 from .registries import blocks, init_reading
@@ -72,25 +73,18 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
 def _by_rule(scanner: Scanner) -> Iterator[Export]:
     for area, mixin, kind, backends in RULES:
         inner = scanner.listed_in(f"{ROOT}/{area}/__init__.py") if area in ("models", "schedulers") else set()
-        folder = f"{ROOT}/{area}/"
-        for sites in scanner.sites.values():
-            for site in sites:
-                if not site.path.startswith(folder) or mixin not in scanner.ancestors(site.name):
-                    continue
-                if not _is_public(site, mixin, scanner):
-                    continue
-                # Listed in its folder and not above: on purpose, unless something takes it from the root.
-                held_back = site.name in inner and site.name not in scanner.root
-                if held_back and site.name not in scanner.asked_of_root(area):
-                    continue
-                yield Export(site.name, site.path, kind, _group(scanner, site, kind, backends))
-
-
-def _is_public(site: ClassSite, mixin: str, scanner: Scanner) -> bool:
-    """Not private, no mixin to inherit from, and not part of the module that defines the base class itself."""
-    if site.name.startswith("_") or site.name.endswith("Mixin"):
-        return False
-    return all(other.path != site.path for other in scanner.sites.get(mixin, ()))
+        # What stands in the module of the base class is part of it.
+        own = {site.path for site in scanner.sites.get(mixin, ())}
+        for site in scanner.by_area[area]:
+            if mixin not in scanner.ancestors(site.name) or site.path in own:
+                continue
+            if site.name.startswith("_") or site.name.endswith("Mixin"):
+                continue
+            # Listed in its folder and not above: on purpose, unless something takes it from the root.
+            held_back = site.name in inner and site.name not in scanner.root
+            if held_back and site.name not in scanner.asked_of_root(area):
+                continue
+            yield Export(site.name, site.path, kind, _group(scanner, site, kind, backends))
 
 
 def _group(scanner: Scanner, site: ClassSite, kind: Kind, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -185,7 +179,8 @@ def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:
         for site in sites:
             if site.name in scanner.root or site.name in known or site.name.startswith("_"):
                 continue
-            kin = [other for other in sites if other is not site and other.bases == site.bases and _akin(other, site)]
+            same = (other for other in sites if other.bases == site.bases and other is not site)
+            kin = [other for other in same if _akin(other, site)]
             if len(kin) >= FAMILY and all(other.name in scanner.root for other in kin):
                 kind: Kind = "pipeline" if path.startswith(f"{ROOT}/pipelines/") else "model"
                 yield Export(site.name, path, kind, scanner.root[kin[-1].name])
@@ -193,8 +188,14 @@ def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:
 
 def _akin(one: ClassSite, other: ClassSite) -> bool:
     """``ContextParallelConfig`` and ``TensorParallelConfig``; ``AutoPipelineForA`` and ``AutoPipelineForB``."""
-    first, second = _CAMEL.findall(one.name), _CAMEL.findall(other.name)
+    first, second = _words(one.name), _words(other.name)
     return bool(first[:3] == second[:3] or (len(second) > 2 and first[-2:] == second[-2:]))
+
+
+@cache
+def _words(name: str) -> list[str]:
+    """The words of a class name."""
+    return _CAMEL.findall(name)
 
 
 def _lora_mixins(scanner: Scanner) -> Iterator[Export]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from .code.syntax import parse
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import Plan, PlanBuilder, Registered
-from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, dummy_objects, modular_mapping, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page
 from .registries.pages import LONG_TITLE
 from .scanning import Scanner
 from .snapshot import Snapshot
-from .sound import check_markers, check_text
+from .sound import check_markers, check_text, read_python
 from .stale import find_stale
 from .stale import notices as stale_notices
 
@@ -181,7 +181,7 @@ def _new_subjects(found: Discovery, only: Collection[str] | None) -> list[Subjec
 def _missing(
     snapshot: Snapshot, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
 ) -> Iterator[Entry]:
-    """The entries that a registry lacks, each looked up when it is asked for, so that the caller may add it."""
+    """The entries that a registry lacks."""
     for subject in subjects:
         for entry in registry.entries(subject, conventions, snapshot):
             if not _is_listed(registry, _source(snapshot, entry), entry):
@@ -192,9 +192,14 @@ def _insert(
     normal: _Normalised, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
 ) -> list[tuple[Registry, Entry]]:
     done: list[tuple[Registry, Entry]] = []
-    for entry in _missing(normal.snapshot, conventions, registry, subjects):
-        normal.edited[entry.path] = registry.insert(_source(normal.snapshot, entry), entry)
-        done.append((registry, entry))
+    for subject in subjects:
+        for entry in registry.entries(subject, conventions, normal.snapshot):
+            source = _source(normal.snapshot, entry)
+            with _readable(entry.path):
+                edited = registry.insert(source, entry)
+            if edited != source:
+                normal.edited[entry.path] = edited
+                done.append((registry, entry))
     return done
 
 
@@ -246,12 +251,15 @@ def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:
     """Whether the entry is there, asked of the parser only when the name is in the text at all."""
     if entry.object not in text:
         return False
-    return any(entry.is_listed_as(item) for item in _listed(registry, entry.path, text))
+    with _readable(entry.path):
+        return any(entry.is_listed_as(item) for item in registry.listed(text))
 
 
-def _listed(registry: Registry, path: str, text: str) -> list[Listed]:
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Say which file it is that a registry can not read."""
     try:
-        return registry.listed(text)
+        yield
     except SyntaxError as error:
         raise BrokenFile(
             f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
@@ -262,14 +270,14 @@ def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
     """Every edited file parses, and every entry is in it exactly once."""
     for path, text in normal.edited.items():
         if path.endswith(".py"):
-            generated = path.startswith(f"{dummy_objects.FOLDER}/dummy_")
             try:
-                parse(dummy_objects.irregular(text) if generated else text)
+                read_python(path, text)
             except SyntaxError as error:
                 # A file that only a line scan has read may have been broken before; then the user is told.
                 check_text(path, normal.original.read(path) or "")
                 raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
-        count = sum(entry.is_listed_as(item) for item in registry.listed(normal.edited[entry.path]))
+        named = [item for item in registry.listed(normal.edited[entry.path]) if item.object == entry.object]
+        count = sum(entry.is_listed_as(item) for item in named)
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times after registering it")

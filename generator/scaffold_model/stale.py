@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .code import toc
 from .plan import Finding
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, toctree
 from .registries.base import ROOT
@@ -53,9 +54,12 @@ def _exported(snapshot: Snapshot) -> Mapping[str, str]:
     loaders = snapshot.read(f"{ROOT}/loaders/__init__.py") or ""
     found: dict[str, str] = {}
     for half in ("structure", "types"):
-        found.update((item.object, str(item.key)) for item in init_reading.listed(root, half) if item.key in areas)
-        mixins = (item for item in init_reading.listed(loaders, half) if item.key == "lora_pipeline")
-        found.update((item.object, "loaders") for item in mixins)
+        for key in init_reading.keys(root, half):
+            if key.module in areas:
+                found.update(dict.fromkeys(key.names, key.module))
+        for key in init_reading.keys(loaders, half):
+            if key.module == "lora_pipeline":
+                found.update(dict.fromkeys(key.names, "loaders"))
     return found
 
 
@@ -120,7 +124,7 @@ def _pages(snapshot: Snapshot) -> Iterator[Stale]:
     text = (snapshot.read(toctree.PATH) or "").replace("\r\n", "\n")
     folders = tuple(f"api/{area}/" for area in AREAS)
     present = {path for area in AREAS for path in snapshot.walk(f"{DOCS}/api/{area}", ".md")}
-    for item in toctree.listed(text):
-        if item.object.startswith(folders) and f"{DOCS}/{item.object}.md" not in present:
-            entry = Entry(toctree.NAME, toctree.PATH, item.object, item.key, item.value)
-            yield Stale(toctree, entry, item.object, item.line)
+    for item in toc.items(text):
+        if item.local.startswith(folders) and f"{DOCS}/{item.local}.md" not in present:
+            entry = Entry(toctree.NAME, toctree.PATH, item.local, item.section, item.title)
+            yield Stale(toctree, entry, item.local, item.first)
