@@ -11,8 +11,8 @@ from .registries import dummy_objects
 from .snapshot import Snapshot
 
 # A page with plain words for a title, and behind it another item in the same column: nothing can be wrong with it.
-_PAGE = re.compile(r"^( *)- local: [a-z][\w/]*\n\1  title: [A-Z][\w ]*\n(?=\1- local: )", re.MULTILINE)
-_MARKERS = ("\n<<<<<<< ", "\n>>>>>>> ")
+_PAGE = re.compile(r"^( *)- local: [a-z][\w/.-]*\n\1  title: [A-Z][\w .+()/-]*\n(?=\1- local: )", re.MULTILINE)
+_MARKERS = ("<<<<<<< ", ">>>>>>> ")
 
 
 def check_markers(path: str, text: str) -> None:
@@ -21,8 +21,8 @@ def check_markers(path: str, text: str) -> None:
     Raises:
         BrokenFile: Says which line.
     """
-    after = f"\n{text}"
-    found = [place for place in map(after.find, _MARKERS) if place >= 0]
+    found = [0 for mark in _MARKERS if text.startswith(mark)]
+    found += [place + 1 for mark in _MARKERS for place in [text.find(f"\n{mark}")] if place >= 0]
     if found:
         line = text.count("\n", 0, min(found)) + 1
         raise BrokenFile(f"merge-conflict markers in line {line}", path=path, hint="settle the merge first")

@@ -30,7 +30,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..code.text import insert_before, remove_lines
+from ..code.text import remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
 from . import init_reading, paths
@@ -87,8 +87,7 @@ def listed(source: str) -> list[Listed]:
 
 
 def insert(source: str, entry: Entry) -> str:
-    blocks = _blocks(source)
-    if entry.object in source and any(name == entry.object for name, _ in blocks):
+    if entry.object in source and any(item.object == entry.object for item in listed(source)):
         return source
     if "requires_backends" not in source:
         raise AnchorNotFound(entry.path, "the import of requires_backends")
@@ -97,9 +96,10 @@ def insert(source: str, entry: Entry) -> str:
     text = form.format(name=entry.object, backends=backends)
     place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
     later = set(entry.order[place + 1 :])
-    line = next((line for name, line in blocks if name in later), None)
-    if line is not None:
-        return insert_before(source, line, text + "\n\n")
+    for block in _BLOCK.finditer(source):
+        if (block[1] or block[2]) in later:
+            start = block.start() + 1
+            return f"{source[:start]}{text}\n\n{source[start:]}"
     ending = "" if source.endswith("\n") else "\n"
     return source + ending + "\n\n" + (text if not ending else text.removesuffix("\n"))
 
