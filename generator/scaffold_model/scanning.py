@@ -85,12 +85,11 @@ class Scanner:
     def root(self) -> dict[str, tuple[str, ...]]:
         """What the root init exports in either half, with the backend group."""
         source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
-        return {
-            name: init_reading.guard_of(source, key.suite.backends)
-            for half in ("structure", "types")
-            for key in init_reading.keys(source, half)
-            for name in key.names
-        }
+        found: dict[str, tuple[str, ...]] = {}
+        for half in ("structure", "types"):
+            for key in init_reading.keys(source, half):
+                found.update(dict.fromkeys(key.names, init_reading.guard_of(source, key.suite.backends)))
+        return found
 
     def asked_of_root(self, *areas: str) -> frozenset[str]:
         """Names that tests of ``areas`` import from the library's root, or that their docs document by bare name."""

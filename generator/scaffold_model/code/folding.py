@@ -1,9 +1,9 @@
 """Modules that are mostly lists of names, read without parsing each name.
 
 A registry has hundreds of statements of three shapes: ``x["key"] = ["A", "B"]``, ``x["key"].extend(["A"])`` and ``from
-.module import A, B``, on one line or with one name per line. A pattern reads them, and the parser gets ``pass`` in their
-place, on the same line. Since such a statement is well-formed by its pattern, what is left parses exactly when the
-whole does.
+.module import A, B``, on one line or with one name per line. A pattern reads them, and the parser gets ``pass`` or ``del
+()`` in their place, on the same lines. Since such a statement is well-formed by its pattern, what is left parses exactly
+when the whole does.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Plain(NamedTuple):
 
 @dataclass(frozen=True)
 class Folded:
-    """A tree with ``pass`` for every plain statement, and the plain statements by the line of their ``pass``."""
+    """A tree with a stand-in for every plain statement, and the plain statements by their first line."""
 
     tree: ast.Module
     plain: dict[int, Plain]
@@ -94,15 +94,16 @@ def fold(source: str) -> Folded:
         start, end = match.span()
         line += text.count("\n", done, start) + 1
         plain[line] = found = _plain(match, line)
-        pieces.append(f"{text[done:start]}\n{match[1]}pass{chr(10) * (found.last - line)}")
+        # Either stands for a statement and for nothing else, and takes the same lines.
+        stand_in = f"del ({chr(10) * (found.last - line)})" if found.row else "pass"
+        pieces.append(f"{text[done:start]}\n{match[1]}{stand_in}")
         line = found.last
         done = end
     pieces.append(text[done:])
     try:
         return Folded(ast.parse("".join(pieces)[1:]), plain)
     except SyntaxError:
-        # Behind a backslash or in brackets ``pass`` may be wrong where the statement is not; and an error is one of the
-        # whole text.
+        # Behind a backslash the stand-in may be wrong where the statement is not; and an error is one of the whole text.
         return Folded(parse(source), {})
 
 

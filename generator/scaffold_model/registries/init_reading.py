@@ -40,7 +40,7 @@ class Key:
 
     Attributes:
         module: The module.
-        statement: Where it stands; `pass` with the lines of the statement where that is a plain one.
+        statement: Where it stands; a stand-in on the same lines where it is a plain one.
         suite: What it is in.
         place: The index of the statement in the suite.
         assigns: Whether it is an assignment to the key.
@@ -120,9 +120,8 @@ def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Key, ...]]:
     for suite in every:
         reader = _keys_of if suite.half == "structure" else _import_of
         for place, statement in enumerate(suite.body):
-            plain = folded.plain.get(statement.lineno) if isinstance(statement, ast.Pass) else None
+            plain = folded.plain.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
             if plain is not None:
-                statement.end_lineno = plain.last
                 keys = [_plain_key(plain, statement, suite)] if plain.target == _TARGETS[suite.half] else []
             else:
                 keys = list(reader(statement, suite))
@@ -155,11 +154,12 @@ def listed(source: str, half: str) -> list[Listed]:
 @lru_cache(maxsize=64)
 def _listed(source: str, half: str) -> tuple[Listed, ...]:
     groups = {suite.index: suite.backends for suite in suites(source)}
-    found: list[Listed] = []
-    for key in keys(source, half):
-        module, backends = key.module, groups[key.suite.index]
-        found += [Listed(name, module, line, "", backends) for name, line in key.objects]
-    return tuple(found)
+    return tuple(
+        Listed(name, key.module, line, "", backends)
+        for key in keys(source, half)
+        for backends in [groups[key.suite.index]]
+        for name, line in key.objects
+    )
 
 
 def is_plain(source: str | None) -> bool:
