@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
@@ -82,8 +83,9 @@ def register(
     subjects = _new_subjects(new, only)
     chosen = [registry for registry in OPTIONAL if registry.NAME in also]
     entries += [item for registry in chosen for item in _insert(normal, conventions, registry, subjects)]
-    notices = [] if only is not None else _wanting(normal.snapshot, conventions, _new_subjects(found, None), also)
-    notices += [] if only is not None else _long_titles(found)
+    notices: list[str] = []
+    if only is None:
+        notices = [*_notices(normal.snapshot, conventions, found, also), *_long_titles(found)]
     _prove(normal, entries)
     builder = PlanBuilder()
     for path, text in normal.edited.items():
@@ -178,14 +180,16 @@ def _new_subjects(found: Discovery, only: Collection[str] | None) -> list[Subjec
     return [subject for subject in subjects if only is None or _is_wanted(subject, only)]
 
 
-def _missing(
-    snapshot: Snapshot, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
-) -> Iterator[Entry]:
-    """The entries that a registry lacks."""
-    for subject in subjects:
-        for entry in registry.entries(subject, conventions, snapshot):
-            if not _is_listed(registry, _source(snapshot, entry), entry):
-                yield entry
+def wanting(
+    snapshot: Snapshot, conventions: Conventions, found: Discovery
+) -> Iterator[tuple[Registry, Subject, Entry]]:
+    """What the optional registries lack of what is new."""
+    subjects = _new_subjects(found, None)
+    for registry in OPTIONAL:
+        for subject in subjects:
+            for entry in registry.entries(subject, conventions, snapshot):
+                if not _is_listed(registry, _source(snapshot, entry), entry):
+                    yield registry, subject, entry
 
 
 def _insert(
@@ -203,18 +207,14 @@ def _insert(
     return done
 
 
-def _wanting(
-    snapshot: Snapshot, conventions: Conventions, subjects: Sequence[Subject], also: Sequence[str]
-) -> list[str]:
+def _notices(snapshot: Snapshot, conventions: Conventions, found: Discovery, also: Sequence[str]) -> Iterator[str]:
     """Notices for the optional registries that lack something new, each with the command that adds it."""
-    notices: list[str] = []
-    for registry in OPTIONAL:
-        missing = [] if registry.NAME in also else list(_missing(snapshot, conventions, registry, subjects))
+    for name, group in groupby(wanting(snapshot, conventions, found), lambda each: each[0].NAME):
+        missing = [entry for _, _, entry in group if name not in also]
         if missing:
             names = ", ".join(dict.fromkeys(entry.object for entry in missing))
-            command = f"scaffold-model register --also {registry.NAME}"
-            notices.append(f"{missing[0].path}: {names} may be listed there too; `{command}` adds that")
-    return notices
+            command = f"scaffold-model register --also {name}"
+            yield f"{missing[0].path}: {names} may be listed there too; `{command}` adds that"
 
 
 def _long_titles(found: Discovery) -> Iterator[str]:

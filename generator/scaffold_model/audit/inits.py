@@ -206,7 +206,7 @@ def _plain_problems(view: View, path: str) -> Iterator[Problem]:
     folder = path.rsplit("/", 1)[0]
     width = view.conventions.line_length
     for spot in spots:
-        if _resolves(view, folder, spot) is False:
+        if resolves(view, folder, spot) is False:
             entry = Entry("models_package", path, spot.name, spot.module, width=width)
             yield problem(
                 "models_package",
@@ -236,11 +236,11 @@ def _stale_spots(view: View) -> Iterator[tuple[Init, str, Spot]]:
         for half in HALVES:
             for spot in init.spots[half]:
                 own = view.package is not None and init.path.count("/") > 3
-                if (own or view.concerns(spot.name)) and _resolves(view, init.folder, spot) is False:
+                if (own or view.concerns(spot.name)) and resolves(view, init.folder, spot) is False:
                     yield init, half, spot
 
 
-def _resolves(view: View, folder: str, spot: Spot, depth: int = 0) -> bool | None:
+def resolves(view: View, folder: str, spot: Spot, depth: int = 0) -> bool | None:
     """Whether a name is there; None where nothing can be said."""
     key = (folder, spot.module, spot.name)
     if key not in view.resolved:
@@ -256,7 +256,7 @@ def _resolve(view: View, folder: str, spot: Spot, depth: int) -> bool | None:
     if package in view.inits:
         lower = view.inits[package].by_name.get(spot.name)
         if lower:
-            return any(_resolves(view, base, each, depth + 1) is not False for each in lower) if depth < 4 else None
+            return any(resolves(view, base, each, depth + 1) is not False for each in lower) if depth < 4 else None
         # Not listed there: a class that is on disk is missing from that init, anything else is gone.
         return spot.name in view.scanner.sites or view.defines(package, spot.name)
     if view.package is not None and view.snapshot.exists(package):
