@@ -402,3 +402,70 @@ def test_on_an_untouched_head_everything_is_registered(pristine: Path) -> None:
     missing = [export.name for export in result.exports if export.name not in result.registered]
     assert (missing, result.components, result.pages, result.notices) == ([], (), (), ())
     assert len(result.exports) > 500
+
+
+def test_a_new_module_of_hooks_gives_the_configuration_and_the_function_that_are_called_alike() -> None:
+    result = found(
+        hooks__INIT="if is_torch_available():\n    from .hooks import ModelHook\n    from .old import apply_old\n",
+        hooks__hooks="class ModelHook:\n    pass\n",
+        hooks__old="class OldConfig:\n    pass\n\n\ndef apply_old(module):\n    pass\n",
+        hooks__text_kv_cache=(
+            "class TextKVCacheConfig:\n    pass\n\n\nclass HelperConfig:\n    pass\n\n\n"
+            "def apply_text_kv_cache(module):\n    pass\n\n\ndef apply_other(module):\n    pass\n"
+        ),
+        hooks___helpers="class InnerConfig:\n    pass\n\n\ndef apply_inner(module):\n    pass\n",
+    )
+    path = f"{SRC}/hooks/text_kv_cache.py"
+    assert result.exports == (
+        Export("TextKVCacheConfig", path, "model", TORCH),
+        Export("apply_text_kv_cache", path, "model", TORCH),
+    )
+
+
+def test_a_guider_of_a_new_module_is_exported() -> None:
+    result = found(
+        guiders__INIT="if is_torch_available():\n    from .old import OldGuidance\n",
+        guiders__old="class OldGuidance(BaseGuidance):\n    pass\n",
+        guiders__fresh="class Buffer:\n    pass\n\n\nclass FreshGuidance(BaseGuidance):\n    pass\n",
+    )
+    assert result.exports == (Export("FreshGuidance", f"{SRC}/guiders/fresh.py", "model", TORCH),)
+
+
+def test_helper_classes_that_nothing_decides_are_named_with_the_reason() -> None:
+    result = found(
+        INIT='_import_structure = {}\n_import_structure["quantizers.quantization_config"] = ["OldConfig"]\n',
+        quantizers__quantization_config=(
+            "class OldConfig(QuantizationConfigMixin):\n    pass\n\n\n"
+            "class NewConfig(QuantizationConfigMixin):\n    pass\n\n\nclass Helper:\n    pass\n"
+        ),
+        models__modeling_utils=(
+            "class ModelMixin:\n    def _inner(self, given: Inner):\n        pass\n\n"
+            "    def enable(self, *, config: Union[Given, None], other: torch.Tensor):\n        pass\n"
+        ),
+        models___parallel="@dataclass\nclass Given:\n    pass\n\n\nclass Inner:\n    pass\n",
+        modular_pipelines__INIT=(
+            '_import_structure = {}\n_import_structure["modular_pipeline"] = ["OneBlocks", "TwoBlocks"]\n'
+            "if TYPE_CHECKING:\n    from .modular_pipeline import OneBlocks, TwoBlocks\n"
+        ),
+        modular_pipelines__modular_pipeline="".join(
+            f"class {name}({base}):\n    pass\n\n\n"
+            for name, base in [
+                ("OneBlocks", "Base"),
+                ("TwoBlocks", "Base"),
+                ("ThreeBlocks", "Base"),
+                ("_FourBlocks", "Base"),
+                ("Other", "Another"),
+            ]
+        ),
+    )
+    assert [notice.split(": ", 1)[0].removeprefix(f"{SRC}/") for notice in result.notices] == [
+        "quantizers/quantization_config.py",
+        "models/_parallel.py",
+        "modular_pipelines/modular_pipeline.py",
+    ]
+    assert [notice.split(": ", 1)[1].split(" ", 1)[0] for notice in result.notices] == [
+        "NewConfig",
+        "Given",
+        "ThreeBlocks",
+    ]
+    assert "under the guard of the library that they need" in result.notices[0]

@@ -12,13 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from .hooks_guiders import find_guiders, find_hooks
 from .plan import Export, Kind
 from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
 from .registries.pages import find_pages
-from .scanning import LORA, RULES, TORCH, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
+from .scanning import LORA, RULES, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
 from .snapshot import Snapshot
 from .undecided import Undecided
+from .undecided_helpers import helper_notices
 
 # So many classes of a kind in a module show that all of the kind are exported.
 FAMILY = 2
@@ -50,7 +52,7 @@ class Discovery:
 def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     """Everything that must be registered, registered or not; a scanner of the same snapshot saves the scan."""
     scanner = scanner or Scanner(snapshot)
-    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_hooks(scanner), *_guiders(scanner)]
+    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *find_hooks(scanner), *find_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     exports.extend(_kin(scanner, {export.name for export in exports}))
     components = sorted(_components(scanner))
@@ -66,7 +68,7 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
         partial=tuple(undecided.partial()),
         pages=tuple(find_pages(snapshot, paths, names)),
         registered=frozenset(scanner.root) | frozenset(scanner.listed_in(f"{ROOT}/loaders/__init__.py")),
-        notices=tuple(undecided.notices()),
+        notices=(*undecided.notices(), *helper_notices(scanner, names)),
     )
 
 
@@ -141,27 +143,6 @@ def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
     folder = path.rsplit("/", 1)[0]
     neighbours = re.findall(r"^from \.(\w+) import", source, re.MULTILINE)
     return any(_needs_torchsde(scanner, f"{folder}/{name}.py", seen) for name in neighbours)
-
-
-def _hooks(scanner: Scanner) -> Iterator[Export]:
-    """What ``hooks/__init__`` takes from a module with a ``*Config``: the hooks that a user switches on."""
-    for key in init_reading.keys(scanner.snapshot.read(f"{ROOT}/hooks/__init__.py") or "", "types"):
-        names = [name for name, _ in key.objects]
-        if any(name.endswith("Config") for name in names):
-            path = f"{ROOT}/hooks/{key.module.replace('.', '/')}.py"
-            yield from (Export(name, path, "model", TORCH) for name in names)
-
-
-def _guiders(scanner: Scanner) -> Iterator[Export]:
-    """What ``guiders/__init__`` lists and a pipeline's test, or the loading of pipelines, takes from the root."""
-    path = f"{ROOT}/guiders/__init__.py"
-    keys = init_reading.keys(scanner.snapshot.read(path) or "", "types")
-    fresh = [(name, key.module) for key in keys for name, _ in key.objects if name not in scanner.root]
-    if fresh:
-        asked = scanner.asked_of_root("pipelines", "modular_pipelines", "guiders") | scanner.loadable
-        for name, module in fresh:
-            if name in asked:
-                yield Export(name, f"{ROOT}/guiders/{module}.py", "model", TORCH)
 
 
 def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .code import toc
 from .plan import Finding
-from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, paths, toctree
 from .registries.base import ROOT
 from .registries.pages import AREAS, DOCS
 from .scanning import LORA, RULES, Scanner
@@ -111,6 +111,8 @@ def _paths(registry: Registry, snapshot: Snapshot) -> Iterator[str]:
     elif registry.NAME == "dummy_objects":
         files = snapshot.files(f"{ROOT}/utils")
         yield from (f"{ROOT}/utils/{file}" for file in files if re.fullmatch(r"dummy_\w+_objects\.py", file))
+    elif registry.NAME == "plain_package":
+        yield from (path for area in paths.PLAIN if snapshot.exists(path := f"{ROOT}/{area}/__init__.py"))
     else:
         areas = ("models",) if registry.NAME == "models_package" else ("pipelines", "modular_pipelines", "schedulers")
         for area in areas:
