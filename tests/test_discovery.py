@@ -422,13 +422,23 @@ def test_a_new_module_of_hooks_gives_the_configuration_and_the_function_that_are
     )
 
 
-def test_a_guider_of_a_new_module_is_exported() -> None:
-    result = found(
-        guiders__INIT="if is_torch_available():\n    from .old import OldGuidance\n",
-        guiders__old="class OldGuidance(BaseGuidance):\n    pass\n",
-        guiders__fresh="class Buffer:\n    pass\n\n\nclass FreshGuidance(BaseGuidance):\n    pass\n",
+def test_a_guider_of_a_new_module_is_listed_in_its_folder_and_at_the_root_where_a_test_takes_it_from_there() -> None:
+    files = {
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        f"{SRC}/guiders/__init__.py": "if is_torch_available():\n    from .old import OldGuidance\n",
+        f"{SRC}/guiders/old.py": "class OldGuidance(BaseGuidance):\n    pass\n",
+        f"{SRC}/guiders/fresh.py": "class Buffer:\n    pass\n\n\nclass FreshGuidance(BaseGuidance):\n    pass\n",
+    }
+    guider = Export("FreshGuidance", f"{SRC}/guiders/fresh.py", "model", TORCH)
+    result = discover(Snapshot(None, files))
+    assert (result.exports, result.partial) == ((), ((guider, "plain_package"),))
+    assert result.notices == (
+        f"{SRC}/guiders/fresh.py: FreshGuidance is a guider, and the root exports most but not all of them; take it from "
+        "`diffusers` in a test to have it registered there",
     )
-    assert result.exports == (Export("FreshGuidance", f"{SRC}/guiders/fresh.py", "model", TORCH),)
+    test = {"tests/pipelines/test_foo.py": "from diffusers import FreshGuidance\n"}
+    result = discover(Snapshot(None, {**files, **test}))
+    assert (result.exports, result.partial, result.notices) == ((guider,), (), ())
 
 
 def test_helper_classes_that_nothing_decides_are_named_with_the_reason() -> None:

@@ -114,7 +114,8 @@ def compare(older: str, newer: str) -> Pair:
 def judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notices: Sequence[str]) -> None:
     """Fill ``pair`` in from the older release, the newer one, and what registration made of the two."""
     old, new, now = (set(Scanner(snapshot).root) for snapshot in (before, wanted, made))
-    sites, stood = _defined(wanted), _defined(before)
+    # What a registry defines itself, as the base classes of blocks, has gone with it.
+    sites, stood = _defined(made), _defined(before)
     added = sorted(name for name in new - old if not name.startswith(("is_", "dummy_")))
     pair.additions = [name for name in added if name in sites and name not in stood]
     pair.promoted = [name for name in added if name in sites and name in stood]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from .hooks_guiders import find_guiders, find_hooks
+from .hooks_guiders import find_guiders, find_hooks, new_guiders
 from .plan import Export, Kind
 from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
@@ -35,7 +35,7 @@ class Discovery:
     Attributes:
         exports: What must be registered at the root and on the way there.
         components: Models that only their own pipeline package lists, since loading a pipeline looks for them there.
-        partial: Outputs that one registry lists as it lists their neighbours, with that registry's name.
+        partial: Outputs and guiders that one registry lists as it lists their neighbours, with that registry's name.
         pages: Docs pages that belong in the table of contents.
         registered: Names that the root (for a LoRA mixin: the loaders) exports already, in either half.
         notices: What could not be decided, with the reason.
@@ -60,15 +60,16 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     fresh = {export.path for export in [*new, *components]}
     undecided = Undecided(scanner, {export.name for export in exports}, fresh, {c.name for c in components})
     more = undecided.exports()
+    guiders = [guider for guider in new_guiders(scanner) if guider not in new]
     paths = {site.name: site.path for sites in scanner.sites.values() for site in sites}
     names = frozenset(export.name for export in [*new, *more])
     return Discovery(
         exports=tuple(sorted({*exports, *more})),
         components=tuple(components),
-        partial=tuple(undecided.partial()),
+        partial=(*undecided.partial(), *((guider, "plain_package") for guider in guiders)),
         pages=tuple(find_pages(snapshot, paths, names)),
         registered=frozenset(scanner.root) | frozenset(scanner.listed_in(f"{ROOT}/loaders/__init__.py")),
-        notices=(*undecided.notices(), *helper_notices(scanner, names)),
+        notices=(*undecided.notices(), *helper_notices(scanner, names, guiders)),
     )
 
 

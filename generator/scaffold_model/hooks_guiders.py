@@ -33,15 +33,22 @@ def find_hooks(scanner: Scanner) -> Iterator[Export]:
 
 
 def find_guiders(scanner: Scanner) -> Iterator[Export]:
-    """The guiders of new modules; of the others those that a pipeline's test, or the loading of pipelines, takes from the root."""
-    fresh = [(name, key) for key in _keys(scanner, "guiders") for name in key.names if name not in scanner.root]
+    """The guiders that a pipeline's test, or the loading of pipelines, takes from the root."""
+    known = [
+        Export(name, f"{ROOT}/guiders/{key.module}.py", "model", TORCH)
+        for key in _keys(scanner, "guiders")
+        for name in key.names
+    ]
+    fresh = [export for export in (*known, *new_guiders(scanner)) if export.name not in scanner.root]
     if fresh:
         asked = scanner.asked_of_root("pipelines", "modular_pipelines", "guiders") | scanner.loadable
-        for name, key in fresh:
-            if name in asked:
-                yield Export(name, f"{ROOT}/guiders/{key.module}.py", "model", TORCH)
-    for path, text in _new_modules(scanner, "guiders"):
-        yield from (Export(name, path, "model", TORCH) for name in _GUIDER.findall(text))
+        yield from (export for export in fresh if export.name in asked)
+
+
+def new_guiders(scanner: Scanner) -> list[Export]:
+    """The guiders of modules that the init of their folder does not know yet: it lists all, and the root most."""
+    modules = _new_modules(scanner, "guiders")
+    return [Export(name, path, "model", TORCH) for path, text in modules for name in _GUIDER.findall(text)]
 
 
 def _keys(scanner: Scanner, area: str) -> list[init_reading.Key]:

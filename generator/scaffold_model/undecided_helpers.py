@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
+from .plan import Export
 from .registries import init_reading
 from .registries.base import ROOT
 from .scanning import ClassSite, Scanner
@@ -17,13 +18,19 @@ _CLASS_NAME = re.compile(r"\b[A-Z]\w*[a-z]\w*")
 FAMILY = 2
 
 
-def helper_notices(scanner: Scanner, decided: Collection[str]) -> Iterator[str]:
+def helper_notices(scanner: Scanner, decided: Collection[str], guiders: Iterable[Export]) -> Iterator[str]:
     """What may belong at the root and follows no rule.
 
     Args:
         scanner: All classes.
         decided: Names that are registered by rule.
+        guiders: New guiders that nothing takes from the root.
     """
+    for guider in guiders:
+        yield (
+            f"{guider.path}: {guider.name} is a guider, and the root exports most but not all of them; take it from "
+            f"`diffusers` in a test to have it registered there"
+        )
     for name in _QUANTIZED.findall(scanner.snapshot.read(QUANTIZATION) or ""):
         if name not in scanner.root:
             yield (
