@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from ..plan import Export
 from ..registries.base import ROOT
+from ..registries.hook_calls import bodies
 from .view import View
 
 # Lines of comments and of examples in docstrings are no code.
-_PROSE = re.compile(r"^\s*(?:#|>>>|\.\.\.).*$", re.MULTILINE)
-_LOADING = re.compile(r"\bdef from_pretrained\(|\bhf_hub_download\(|(?<!safe)\bload_file\(|\bsys\.path\.insert\(")
+_PROSE = re.compile(r"^ *(?:#|>>>|\.\.\.).*$", re.MULTILINE)
+_LOADING = re.compile(r"\bdef from_pretrained\(|\bhf_hub_download\(|\bload_file\(|\bsys\.path\.insert\(")
 _ATTENTION = re.compile(r"\bF\.scaled_dot_product_attention\(")
 _NO_SPLIT = re.compile(r"^    _no_split_modules\b", re.MULTILINE)
 _EINOPS = re.compile(r"^ *(?:from|import) einops\b", re.MULTILINE)
@@ -60,16 +61,20 @@ def of_pipelines(view: View, pipelines: Iterable[Export]) -> Iterator[Advice]:
     if not standard:
         return
     paths = list(dict.fromkeys(pipeline.path for pipeline in standard))
-    bare = [(path, match) for path in paths for match in _CALL.finditer(view.text(path)) if match[1] is None]
-    item = "@torch.no_grad() on __call__"
-    if bare:
-        path, match = bare[0]
-        yield Advice(item, False, path, f"line {_line(view.text(path), match.end())}")
-    else:
-        yield Advice(item, True, paths[0])
+    yield _without_gradients(view, standard)
     yield _without(view, paths, _NOISE, "noise from randn_tensor, so that generators of the CPU work")
     yield _without(view, paths, _CALLBACK, "callback_kwargs from a loop, not from a comprehension")
     yield _of_its_own(view, standard)
+
+
+def _without_gradients(view: View, pipelines: list[Export]) -> Advice:
+    item = "@torch.no_grad() on __call__"
+    for pipeline in pipelines:
+        # Attention processors and other helpers beside it have a call too.
+        body = bodies(view.text(pipeline.path)).get(pipeline.name, "")
+        if any(match[1] is None for match in _CALL.finditer(body)):
+            return Advice(item, False, pipeline.path, f"{pipeline.name} has none")
+    return Advice(item, True, pipelines[0].path)
 
 
 def _of_its_own(view: View, pipelines: list[Export]) -> Advice:
