@@ -479,3 +479,16 @@ def test_helper_classes_that_nothing_decides_are_named_with_the_reason() -> None
         "ThreeBlocks",
     ]
     assert "under the guard of the library that they need" in result.notices[0]
+
+
+def test_a_condition_on_a_version_is_no_backend_of_a_new_package() -> None:
+    guard = "is_torch_available() and is_librosa_available() and is_torch_version('>=', '2.0')"
+    result = found(
+        pipelines__foo__INIT=(
+            f"_import_structure = {{}}\ntry:\n    if not ({guard}):\n        raise OptionalDependencyNotAvailable()\n"
+            "except OptionalDependencyNotAvailable:\n    pass\nelse:\n"
+            '    _import_structure["pipeline_foo"] = ["FooPipeline"]\n'
+        ),
+        pipelines__foo__pipeline_foo="class FooPipeline(DiffusionPipeline):\n    pass\n",
+    )
+    assert [export.backends for export in result.exports] == [("torch", "librosa")]

@@ -119,7 +119,7 @@ def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) 
 
 
 def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
-    """The backends that the package's own init asks for before it lists the class; a version of one is none."""
+    """The backends that the package's own init asks for before it lists the class."""
     folder = package_of(site.path)
     source = scanner.snapshot.read(f"{folder}/__init__.py") if folder else None
     try:
@@ -129,7 +129,7 @@ def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
         return ()
     for key in keys:
         if any(name == site.name for name, _ in key.objects):
-            return tuple(backend for backend in key.suite.guard if not backend.endswith("_version"))
+            return init_reading.installed(key.suite.guard)
     return ()
 
 

@@ -75,7 +75,7 @@ def wanted(view: View, gone: set[tuple[str, str, str]]) -> dict[str, set[str]]:
         for half in HALVES:
             for spot in init.spots[half]:
                 below = _below(view, init, half, spot)
-                if below and (init.path, half, spot.name) not in gone:
+                if below and (init.path, half, spot.name) not in gone and not _lies_elsewhere(view, init, spot):
                     names[below].add(spot.name)
     for export in view.exports.values():
         for path, _ in paths.package_inits(export):
@@ -94,6 +94,19 @@ def _below(view: View, init: Init, half: str, spot: Spot) -> str | None:
         return folder if init_reading.is_plain(view.snapshot.read(folder)) else None
     below = f"{init.folder}/{spot.module.replace('.', '/')}/__init__.py"
     return below if below in view.inits else None
+
+
+def _lies_elsewhere(view: View, init: Init, spot: Spot) -> bool:
+    """Whether the class is in another package that the init lists it under too; then this listing is the duplicate."""
+    others = {other.module for other in init.by_name[spot.name]} - {spot.module}
+    path = view.path_of(spot.name) if others else None
+    if path is None:
+        return False
+    return not _holds(init, spot.module, path) and any(_holds(init, module, path) for module in others)
+
+
+def _holds(init: Init, module: str, path: str) -> bool:
+    return path.startswith(f"{init.folder}/{module.replace('.', '/')}/")
 
 
 def _missing(view: View, init: Init, names: set[str]) -> Iterator[Problem]:

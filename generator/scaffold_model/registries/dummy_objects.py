@@ -77,7 +77,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         backends = key.suite.backends
         if backends and key.holds(subject.name):
             names = tuple(name for other in keys if other.suite.backends == backends for name in other.names)
-            guard = init_reading.guard_of(root, backends)
+            guard = init_reading.installed(init_reading.guard_of(root, backends))
             yield Entry(NAME, _path(guard), subject.name, backends=guard, order=names)
             return
 

@@ -180,12 +180,18 @@ def _joined(group: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
     return group + tuple(backend for backend in dict.fromkeys(more) if backend not in group)
 
 
+def installed(guard: tuple[str, ...]) -> tuple[str, ...]:
+    """The backends of a guard that have to be installed, without conditions such as a version."""
+    return tuple(backend for backend in guard if not backend.endswith("()"))
+
+
 def _backends(test: ast.expr) -> list[str]:
-    """The backends that a guard asks for: ``is_torch_available()`` is torch."""
+    """The backends that a guard asks for: ``is_torch_available()`` is torch. Another condition keeps its name and brackets."""
     found: list[str] = []
     for node in ast.walk(test):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("is_"):
-            found.append(node.func.id[3:].removesuffix("_available"))
+            name = node.func.id
+            found.append(name[3:].removesuffix("_available") if name.endswith("_available") else f"{name}()")
     return found
 
 
