@@ -121,19 +121,17 @@ def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Key, ...]]:
         reader = _keys_of if suite.half == "structure" else _import_of
         for place, statement in enumerate(suite.body):
             plain = folded.plain.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
-            if plain is not None:
-                keys = [_plain_key(plain, statement, suite)] if plain.target == _TARGETS[suite.half] else []
+            if plain is None:
+                read = list(reader(statement, suite))
+            elif plain.target == _TARGETS[suite.half]:
+                read = [Key(plain.module, statement, suite, assigns=plain.assigns, plain=plain)]
             else:
-                keys = list(reader(statement, suite))
-            for key in keys:
+                read = []
+            for key in read:
                 if not key.module.startswith("utils.dummy_"):
                     key.place = place
                     found.append(key)
     return every, tuple(found)
-
-
-def _plain_key(plain: Plain, statement: ast.stmt, suite: Suite) -> Key:
-    return Key(plain.module, statement, suite, assigns=plain.assigns, plain=plain)
 
 
 def suites(source: str) -> tuple[Suite, ...]:
