@@ -5,6 +5,7 @@ from __future__ import annotations
 from scaffold_model.audit import View
 from scaffold_model.audit import dummies as audit_dummies
 from scaffold_model.audit import inits as audit_inits
+from scaffold_model.audit import mappings as audit_mappings
 from scaffold_model.plan import Finding
 from scaffold_model.registries.dummy_objects import CLASS
 from scaffold_model.snapshot import Snapshot
@@ -62,3 +63,16 @@ def test_a_class_that_is_listed_under_another_package_too_is_not_missing_from_th
     assert [(each.path, each.message) for each in found if each.object == "FooPipeline"] == [
         (f"{SRC}/pipelines/__init__.py", "FooPipeline is a duplicate: already in line 9")
     ]
+
+
+def test_a_gap_of_the_single_files_is_one_of_the_class_and_none_of_its_alias_in_an_older_module() -> None:
+    real = f"{SRC}/models/controlnets/controlnet_foo.py"
+    texts = {
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        f"{SRC}/loaders/single_file_model.py": 'SINGLE_FILE_LOADABLE_CLASSES = {\n    "BarModel": {},\n}\n',
+        f"{SRC}/models/bar.py": "class BarModel(ModelMixin, FromOriginalModelMixin):\n    pass\n",
+        real: "class FooControlNet(ModelMixin, FromOriginalModelMixin):\n    pass\n",
+        f"{SRC}/models/controlnet_foo.py": "class FooControlNet(FooControlNet):\n    pass\n",
+    }
+    found = [each.finding for each in audit_mappings.check(View(Snapshot(None, texts)))]
+    assert [(each.object, each.path, each.severity) for each in found] == [("FooControlNet", real, "hint")]
