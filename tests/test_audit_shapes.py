@@ -73,6 +73,7 @@ def test_a_gap_of_the_single_files_is_one_of_the_class_and_none_of_its_alias_in_
         f"{SRC}/models/bar.py": "class BarModel(ModelMixin, FromOriginalModelMixin):\n    pass\n",
         real: "class FooControlNet(ModelMixin, FromOriginalModelMixin):\n    pass\n",
         f"{SRC}/models/controlnet_foo.py": "class FooControlNet(FooControlNet):\n    pass\n",
+        f"{SRC}/hooks/__init__.py": "if is_torch_available():\n    from .foo import FooConfig\n",
     }
     found = [each.finding for each in audit_mappings.check(View(Snapshot(None, texts)))]
     assert [(each.object, each.path, each.severity) for each in found] == [("FooControlNet", real, "hint")]
