@@ -96,9 +96,9 @@ def insert(source: str, entry: Entry) -> str:
     text = form.format(name=entry.object, backends=backends)
     place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
     later = set(entry.order[place + 1 :])
-    for block in _BLOCK.finditer(source):
+    for block in _BLOCK.finditer(f"\n{source}"):
         if (block[1] or block[2]) in later:
-            start = block.start() + 1
+            start = block.start()
             return f"{source[:start]}{text}\n\n{source[start:]}"
     ending = "" if source.endswith("\n") else "\n"
     return source + ending + "\n\n" + (text if not ending else text.removesuffix("\n"))
