@@ -12,18 +12,23 @@ from scaffold_model.plan import Finding
 from scaffold_model.registries import auto_pipeline, docs_overview, hook_calls, lora_docs, peft_scale
 from scaffold_model.snapshot import Snapshot
 
-PEFT_LIST = """\
-_SET_ADAPTER_SCALE_FN_MAPPING = {
-    "UNet2DConditionModel": _maybe_expand_lora_scales,
-    "GoneModel": lambda model_cls, weights: weights,
-}
-"""
 OVERVIEW = "| Pipeline | Tasks |\n|---|---|\n| [Flux](flux) | text2image |\n| [Gone](gone) | text2image |\n"
 NEW_PIPELINE = '''\
 class BrandNewPipeline(DiffusionPipeline):
     def __call__(self, prompt=None, image=None):
         """Makes an image of an image: image-to-image."""
 '''
+
+NEW_MODEL = """\
+class BrandNewBlock(nn.Module):
+    def forward(self, hidden_states):
+        return hidden_states
+
+
+class BrandNewModel(ModelMixin):
+    def __init__(self):
+        self.block = BrandNewBlock()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,8 @@ def test_a_block_that_the_hooks_can_not_import_is_an_error(untouched: tuple[Snap
 
 def test_names_in_texts_that_import_nothing_are_warnings(untouched: tuple[Snapshot, list[Problem]]) -> None:
     lora = f"{untouched[0].read(lora_docs.PATH)}\n## OldLoraLoaderMixin\n\n[[autodoc]] loaders.lora_pipeline.OldLoraLoaderMixin\n"
-    texts = {docs_overview.PATH: OVERVIEW, lora_docs.PATH: lora, peft_scale.PATH: PEFT_LIST}
+    peft = (untouched[0].read(peft_scale.PATH) or "").replace('"UNetMotionModel":', '"GoneModel":')
+    texts = {docs_overview.PATH: OVERVIEW, lora_docs.PATH: lora, peft_scale.PATH: peft}
     found, left, fixed = fresh(untouched, texts)
     assert [(each.registry, each.object, each.message) for each in found if each.severity == "warning"] == [
         ("lora_docs", "OldLoraLoaderMixin", "OldLoraLoaderMixin is listed, but nothing defines it"),
@@ -99,11 +105,21 @@ def test_names_in_texts_that_import_nothing_are_warnings(untouched: tuple[Snapsh
 
 
 def test_a_gap_is_a_hint_for_what_is_new_alone(untouched: tuple[Snapshot, list[Problem]]) -> None:
+    snapshot, before = untouched
     path = "src/diffusers/pipelines/brandnew/pipeline_brandnew.py"
-    found, _, _ = fresh(untouched, {path: NEW_PIPELINE})
-    hints = [each for each in found if each.registry == "auto_pipeline"]
+    found = new_since(audit_view(View(snapshot.overlaid({path: NEW_PIPELINE}))), before)
     message = (
         "BrandNewPipeline may be listed in src/diffusers/pipelines/auto_pipeline.py too; "
         "`scaffold-model register --also auto_pipeline` adds that"
     )
-    assert set(hints) == {Finding("auto_pipeline", "BrandNewPipeline", path, 1, message, "hint", False)}
+    hints = {each.finding for each in found if each.finding.registry == "auto_pipeline"}
+    assert hints == {Finding("auto_pipeline", "BrandNewPipeline", path, 1, message, "hint", False)}
+
+
+def test_optional_registries_that_do_not_parse_are_findings(untouched: tuple[Snapshot, list[Problem]]) -> None:
+    snapshot, before = untouched
+    texts = {path: f"{snapshot.read(path)}\n(  # BrandNewBlock\n" for path in (hook_calls.PATH, peft_scale.PATH)}
+    texts["src/diffusers/models/transformers/transformer_brandnew.py"] = NEW_MODEL
+    found = new_since(audit_view(View(snapshot.overlaid(texts))), before)
+    syntax = [each.finding for each in found if each.finding.registry == "syntax"]
+    assert [(each.path, each.severity) for each in syntax] == [(path, "error") for path in sorted(texts)[:2]]

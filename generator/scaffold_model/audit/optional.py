@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterator
 
 from ..code.syntax import parse
+from ..errors import BrokenFile
 from ..plan import Export, Severity
 from ..registration import wanting
 from ..registries import (
@@ -33,12 +34,29 @@ _ELSEWHERE = ("lora_docs", "single_file")
 def check(view: View) -> Iterator[Problem]:
     """Names in vain, unless one model is asked for: what is gone belongs to none. And gaps of what is new."""
     if view.focus is None:
-        yield from _unimportable(view, auto_pipeline.PATH, auto_pipeline)
-        yield from _unimportable(view, hook_calls.PATH, hooks_blocks, hooks_processors)
-        yield from _undefined(view, peft_scale.PATH, peft_scale)
-        yield from _undefined(view, lora_docs.PATH, lora_docs)
-        yield from _without_page(view)
-    for registry, subject, entry in wanting(view.snapshot, view.conventions, view.found):
+        looks = {
+            auto_pipeline.PATH: _unimportable(view, auto_pipeline.PATH, auto_pipeline),
+            hook_calls.PATH: _unimportable(view, hook_calls.PATH, hooks_blocks, hooks_processors),
+            peft_scale.PATH: _undefined(view, peft_scale.PATH, peft_scale),
+            lora_docs.PATH: _undefined(view, lora_docs.PATH, lora_docs),
+            docs_overview.PATH: _without_page(view),
+        }
+        for path, found in looks.items():
+            try:
+                yield from found
+            except SyntaxError as error:
+                name = posixpath.basename(path)
+                yield problem("syntax", name, path, error.lineno, f"syntax error: {error.msg}", "error")
+    yield from _gaps(view)
+
+
+def _gaps(view: View) -> Iterator[Problem]:
+    try:
+        missing = list(wanting(view.snapshot, view.conventions, view.found))
+    except BrokenFile:
+        # That is a finding already.
+        return
+    for registry, subject, entry in missing:
         if registry.NAME not in _ELSEWHERE:
             path = subject.path if isinstance(subject, Export) else f"{DOCS}/{subject.local}.md"
             line = view.line_of(entry.object, path) if isinstance(subject, Export) else None
@@ -50,11 +68,7 @@ def check(view: View) -> Iterator[Problem]:
 def _unimportable(view: View, path: str, *registries: Registry) -> Iterator[Problem]:
     """Classes that a module lists and can not import, so that importing the module itself fails."""
     source = view.text(path)
-    try:
-        imports = _imports(source)
-    except SyntaxError as error:
-        yield problem("syntax", registries[0].NAME, path, error.lineno, f"syntax error: {error.msg}", "error")
-        return
+    imports = _imports(source)
     for registry in registries:
         for item in registry.listed(source):
             if item.object in imports:
