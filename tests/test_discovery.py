@@ -402,3 +402,93 @@ def test_on_an_untouched_head_everything_is_registered(pristine: Path) -> None:
     missing = [export.name for export in result.exports if export.name not in result.registered]
     assert (missing, result.components, result.pages, result.notices) == ([], (), (), ())
     assert len(result.exports) > 500
+
+
+def test_a_new_module_of_hooks_gives_the_configuration_and_the_function_that_are_called_alike() -> None:
+    result = found(
+        hooks__INIT="if is_torch_available():\n    from .hooks import ModelHook\n    from .old import apply_old\n",
+        hooks__hooks="class ModelHook:\n    pass\n",
+        hooks__old="class OldConfig:\n    pass\n\n\ndef apply_old(module):\n    pass\n",
+        hooks__text_kv_cache=(
+            "class TextKVCacheConfig:\n    pass\n\n\nclass HelperConfig:\n    pass\n\n\n"
+            "def apply_text_kv_cache(module):\n    pass\n\n\ndef apply_other(module):\n    pass\n"
+        ),
+        hooks___helpers="class InnerConfig:\n    pass\n\n\ndef apply_inner(module):\n    pass\n",
+    )
+    path = f"{SRC}/hooks/text_kv_cache.py"
+    assert result.exports == (
+        Export("TextKVCacheConfig", path, "model", TORCH),
+        Export("apply_text_kv_cache", path, "model", TORCH),
+    )
+
+
+def test_a_guider_of_a_new_module_is_listed_in_its_folder_and_at_the_root_where_a_test_takes_it_from_there() -> None:
+    files = {
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        f"{SRC}/guiders/__init__.py": "if is_torch_available():\n    from .old import OldGuidance\n",
+        f"{SRC}/guiders/old.py": "class OldGuidance(BaseGuidance):\n    pass\n",
+        f"{SRC}/guiders/fresh.py": "class Buffer:\n    pass\n\n\nclass FreshGuidance(BaseGuidance):\n    pass\n",
+    }
+    guider = Export("FreshGuidance", f"{SRC}/guiders/fresh.py", "model", TORCH)
+    result = discover(Snapshot(None, files))
+    assert (result.exports, result.partial) == ((), ((guider, "plain_package"),))
+    assert result.notices == (
+        f"{SRC}/guiders/fresh.py: FreshGuidance is a guider, and the root exports most but not all of them; take it from "
+        "`diffusers` in a test to have it registered there",
+    )
+    test = {"tests/pipelines/test_foo.py": "from diffusers import FreshGuidance\n"}
+    result = discover(Snapshot(None, {**files, **test}))
+    assert (result.exports, result.partial, result.notices) == ((guider,), (), ())
+
+
+def test_helper_classes_that_nothing_decides_are_named_with_the_reason() -> None:
+    result = found(
+        INIT='_import_structure = {}\n_import_structure["quantizers.quantization_config"] = ["OldConfig"]\n',
+        quantizers__quantization_config=(
+            "class OldConfig(QuantizationConfigMixin):\n    pass\n\n\n"
+            "class NewConfig(QuantizationConfigMixin):\n    pass\n\n\nclass Helper:\n    pass\n"
+        ),
+        models__modeling_utils=(
+            "class ModelMixin:\n    def _inner(self, given: Inner):\n        pass\n\n"
+            "    def enable(self, *, config: Union[Given, None], other: torch.Tensor):\n        pass\n"
+        ),
+        models___parallel="@dataclass\nclass Given:\n    pass\n\n\nclass Inner:\n    pass\n",
+        modular_pipelines__INIT=(
+            '_import_structure = {}\n_import_structure["modular_pipeline"] = ["OneBlocks", "TwoBlocks"]\n'
+            "if TYPE_CHECKING:\n    from .modular_pipeline import OneBlocks, TwoBlocks\n"
+        ),
+        modular_pipelines__modular_pipeline="".join(
+            f"class {name}({base}):\n    pass\n\n\n"
+            for name, base in [
+                ("OneBlocks", "Base"),
+                ("TwoBlocks", "Base"),
+                ("ThreeBlocks", "Base"),
+                ("_FourBlocks", "Base"),
+                ("Other", "Another"),
+            ]
+        ),
+    )
+    assert [notice.split(": ", 1)[0].removeprefix(f"{SRC}/") for notice in result.notices] == [
+        "quantizers/quantization_config.py",
+        "models/_parallel.py",
+        "modular_pipelines/modular_pipeline.py",
+    ]
+    assert [notice.split(": ", 1)[1].split(" ", 1)[0] for notice in result.notices] == [
+        "NewConfig",
+        "Given",
+        "ThreeBlocks",
+    ]
+    assert "under the guard of the library that they need" in result.notices[0]
+
+
+def test_a_condition_on_a_version_is_no_backend_of_a_new_package() -> None:
+    guard = "is_torch_available() and is_librosa_available() and is_torch_version('>=', '2.0')"
+    result = found(
+        pipelines__foo__INIT=(
+            f"_import_structure = {{}}\ntry:\n    if not ({guard}):\n        raise OptionalDependencyNotAvailable()\n"
+            "except OptionalDependencyNotAvailable:\n    pass\nelse:\n"
+            '    _import_structure["pipeline_foo"] = ["FooPipeline"]\n'
+        ),
+        pipelines__foo__pipeline_foo="class FooPipeline(DiffusionPipeline):\n    pass\n",
+    )
+    assert [export.backends for export in result.exports] == [("torch", "librosa")]

@@ -201,6 +201,36 @@ def test_an_unknown_optional_registry_is_refused_with_the_choice() -> None:
 
 
 @pytest.mark.checkout
+def test_a_new_hook_and_a_new_guider_in_a_checkout(pristine: Path) -> None:
+    hook, guider = f"{SRC}/hooks/brand_new_cache.py", f"{SRC}/guiders/brand_new_guidance.py"
+    texts = {
+        hook: "class BrandNewCacheConfig:\n    pass\n\n\ndef apply_brand_new_cache(module):\n    pass\n",
+        guider: "class BrandNewGuidance(BaseGuidance):\n    pass\n",
+    }
+    snapshot = Snapshot(pristine).overlaid(texts)
+    plan = register(snapshot)
+    assert made(plan) == [
+        ("plain_package", "BrandNewCacheConfig"),
+        ("plain_package", "apply_brand_new_cache"),
+        ("plain_package", "BrandNewGuidance"),
+        ("root_structure", "BrandNewCacheConfig"),
+        ("root_structure", "apply_brand_new_cache"),
+        ("root_types", "BrandNewCacheConfig"),
+        ("root_types", "apply_brand_new_cache"),
+        ("dummy_objects", "BrandNewCacheConfig"),
+        ("dummy_objects", "apply_brand_new_cache"),
+    ]
+    after = plan.overlay()
+    line = "    from .brand_new_cache import BrandNewCacheConfig, apply_brand_new_cache\n"
+    assert line in after[f"{SRC}/hooks/__init__.py"]
+    assert "    from .brand_new_guidance import BrandNewGuidance\n" in after[f"{SRC}/guiders/__init__.py"]
+    assert [notice.split(" is a guider", 1)[0] for notice in plan.notices] == [f"{guider}: BrandNewGuidance"]
+    again = register(snapshot.overlaid(after))
+    assert not again
+    assert again.notices == ()
+
+
+@pytest.mark.checkout
 def test_an_untouched_head_has_nothing_to_register(pristine: Path) -> None:
     plan = register(Snapshot(pristine))
     assert (plan.edits, plan.entries, plan.notices) == ((), (), ())

@@ -5,13 +5,14 @@
 For each name that the newer release exports at its root and the older one does not, and that a class in a module that
 `register` looks at defines: is it registered, in every registry and in the backend group of the real release? What is
 left must be named by a notice. A second run must change nothing, and nothing may be registered that the release does
-not have. Names that are defined elsewhere (quantization, image processors, helpers) are counted and shown.
+not have. Names that are defined elsewhere (image processors, helpers of the library) are counted and shown.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from scaffold_model.snapshot import Snapshot
 
 #: The modules of the package that list what others define; of the newer release only the new ones are kept.
 _LISTS = ("*/__init__.py", "*/*/__init__.py", "utils/dummy_*.py")
+_DEFINITION = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
 _OTHERS = ("__init__.py", "modular_pipelines/modular_pipeline.py")
 
 
@@ -112,7 +114,8 @@ def compare(older: str, newer: str) -> Pair:
 def judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notices: Sequence[str]) -> None:
     """Fill ``pair`` in from the older release, the newer one, and what registration made of the two."""
     old, new, now = (set(Scanner(snapshot).root) for snapshot in (before, wanted, made))
-    sites, stood = Scanner(wanted).sites, Scanner(before).sites
+    # What a registry defines itself, as the base classes of blocks, has gone with it.
+    sites, stood = _defined(made), _defined(before)
     added = sorted(name for name in new - old if not name.startswith(("is_", "dummy_")))
     pair.additions = [name for name in added if name in sites and name not in stood]
     pair.promoted = [name for name in added if name in sites and name in stood]
@@ -127,6 +130,15 @@ def judge(pair: Pair, before: Snapshot, wanted: Snapshot, made: Snapshot, notice
         elif name in pair.additions:
             pair.missing.append(name)
     pair.wrong = sorted(_differences(wanted, made, set(pair.registered)))
+
+
+def _defined(snapshot: Snapshot) -> set[str]:
+    """The classes and functions in reach of `register`."""
+    names = set(Scanner(snapshot).sites)
+    for area in ("hooks", "guiders", "quantizers"):
+        for path in snapshot.walk(f"{ROOT}/{area}"):
+            names.update(_DEFINITION.findall(snapshot.read(path) or ""))
+    return names
 
 
 def _differences(wanted: Snapshot, made: Snapshot, names: set[str]) -> Iterator[str]:

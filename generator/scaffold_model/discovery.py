@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
+from .hooks_guiders import find_guiders, find_hooks, new_guiders
 from .plan import Export, Kind
 from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
 from .registries.pages import find_pages
-from .scanning import LORA, RULES, TORCH, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
+from .scanning import LORA, RULES, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
 from .snapshot import Snapshot
 from .undecided import Undecided
+from .undecided_helpers import helper_notices
 
 # So many classes of a kind in a module show that all of the kind are exported.
 FAMILY = 2
@@ -32,7 +35,7 @@ class Discovery:
     Attributes:
         exports: What must be registered at the root and on the way there.
         components: Models that only their own pipeline package lists, since loading a pipeline looks for them there.
-        partial: Outputs that one registry lists as it lists their neighbours, with that registry's name.
+        partial: Outputs and guiders that one registry lists as it lists their neighbours, with that registry's name.
         pages: Docs pages that belong in the table of contents.
         registered: Names that the root (for a LoRA mixin: the loaders) exports already, in either half.
         notices: What could not be decided, with the reason.
@@ -49,7 +52,7 @@ class Discovery:
 def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     """Everything that must be registered, registered or not; a scanner of the same snapshot saves the scan."""
     scanner = scanner or Scanner(snapshot)
-    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_hooks(scanner), *_guiders(scanner)]
+    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *find_hooks(scanner), *find_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     exports.extend(_kin(scanner, {export.name for export in exports}))
     components = sorted(_components(scanner))
@@ -57,40 +60,34 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     fresh = {export.path for export in [*new, *components]}
     undecided = Undecided(scanner, {export.name for export in exports}, fresh, {c.name for c in components})
     more = undecided.exports()
+    guiders = [guider for guider in new_guiders(scanner) if guider not in new]
     paths = {site.name: site.path for sites in scanner.sites.values() for site in sites}
     names = frozenset(export.name for export in [*new, *more])
     return Discovery(
         exports=tuple(sorted({*exports, *more})),
         components=tuple(components),
-        partial=tuple(undecided.partial()),
+        partial=(*undecided.partial(), *((guider, "plain_package") for guider in guiders)),
         pages=tuple(find_pages(snapshot, paths, names)),
         registered=frozenset(scanner.root) | frozenset(scanner.listed_in(f"{ROOT}/loaders/__init__.py")),
-        notices=tuple(undecided.notices()),
+        notices=(*undecided.notices(), *helper_notices(scanner, names, guiders)),
     )
 
 
 def _by_rule(scanner: Scanner) -> Iterator[Export]:
     for area, mixin, kind, backends in RULES:
         inner = scanner.listed_in(f"{ROOT}/{area}/__init__.py") if area in ("models", "schedulers") else set()
-        folder = f"{ROOT}/{area}/"
-        for sites in scanner.sites.values():
-            for site in sites:
-                if not site.path.startswith(folder) or mixin not in scanner.ancestors(site.name):
-                    continue
-                if not _is_public(site, mixin, scanner):
-                    continue
-                # Listed in its folder and not above: on purpose, unless something takes it from the root.
-                held_back = site.name in inner and site.name not in scanner.root
-                if held_back and site.name not in scanner.asked_of_root(area):
-                    continue
-                yield Export(site.name, site.path, kind, _group(scanner, site, kind, backends))
-
-
-def _is_public(site: ClassSite, mixin: str, scanner: Scanner) -> bool:
-    """Not private, no mixin to inherit from, and not part of the module that defines the base class itself."""
-    if site.name.startswith("_") or site.name.endswith("Mixin"):
-        return False
-    return all(other.path != site.path for other in scanner.sites.get(mixin, ()))
+        # What stands in the module of the base class is part of it.
+        own = {site.path for site in scanner.sites.get(mixin, ())}
+        for site in scanner.by_area[area]:
+            if mixin not in scanner.ancestors(site.name) or site.path in own:
+                continue
+            if site.name.startswith("_") or site.name.endswith("Mixin"):
+                continue
+            # Listed in its folder and not above: on purpose, unless something takes it from the root.
+            held_back = site.name in inner and site.name not in scanner.root
+            if held_back and site.name not in scanner.asked_of_root(area):
+                continue
+            yield Export(site.name, site.path, kind, _group(scanner, site, kind, backends))
 
 
 def _group(scanner: Scanner, site: ClassSite, kind: Kind, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -122,7 +119,7 @@ def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) 
 
 
 def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
-    """The backends that the package's own init asks for before it lists the class; a version of one is none."""
+    """The backends that the package's own init asks for before it lists the class."""
     folder = package_of(site.path)
     source = scanner.snapshot.read(f"{folder}/__init__.py") if folder else None
     try:
@@ -132,7 +129,7 @@ def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
         return ()
     for key in keys:
         if any(name == site.name for name, _ in key.objects):
-            return tuple(backend for backend in key.suite.guard if not backend.endswith("_version"))
+            return init_reading.installed(key.suite.guard)
     return ()
 
 
@@ -147,27 +144,6 @@ def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:
     folder = path.rsplit("/", 1)[0]
     neighbours = re.findall(r"^from \.(\w+) import", source, re.MULTILINE)
     return any(_needs_torchsde(scanner, f"{folder}/{name}.py", seen) for name in neighbours)
-
-
-def _hooks(scanner: Scanner) -> Iterator[Export]:
-    """What ``hooks/__init__`` takes from a module with a ``*Config``: the hooks that a user switches on."""
-    for key in init_reading.keys(scanner.snapshot.read(f"{ROOT}/hooks/__init__.py") or "", "types"):
-        names = [name for name, _ in key.objects]
-        if any(name.endswith("Config") for name in names):
-            path = f"{ROOT}/hooks/{key.module.replace('.', '/')}.py"
-            yield from (Export(name, path, "model", TORCH) for name in names)
-
-
-def _guiders(scanner: Scanner) -> Iterator[Export]:
-    """What ``guiders/__init__`` lists and a pipeline's test, or the loading of pipelines, takes from the root."""
-    path = f"{ROOT}/guiders/__init__.py"
-    keys = init_reading.keys(scanner.snapshot.read(path) or "", "types")
-    fresh = [(name, key.module) for key in keys for name, _ in key.objects if name not in scanner.root]
-    if fresh:
-        asked = scanner.asked_of_root("pipelines", "modular_pipelines", "guiders") | scanner.loadable
-        for name, module in fresh:
-            if name in asked:
-                yield Export(name, f"{ROOT}/guiders/{module}.py", "model", TORCH)
 
 
 def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:
@@ -185,7 +161,8 @@ def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:
         for site in sites:
             if site.name in scanner.root or site.name in known or site.name.startswith("_"):
                 continue
-            kin = [other for other in sites if other is not site and other.bases == site.bases and _akin(other, site)]
+            same = (other for other in sites if other.bases == site.bases and other is not site)
+            kin = [other for other in same if _akin(other, site)]
             if len(kin) >= FAMILY and all(other.name in scanner.root for other in kin):
                 kind: Kind = "pipeline" if path.startswith(f"{ROOT}/pipelines/") else "model"
                 yield Export(site.name, path, kind, scanner.root[kin[-1].name])
@@ -193,8 +170,14 @@ def _kin(scanner: Scanner, known: set[str]) -> Iterator[Export]:
 
 def _akin(one: ClassSite, other: ClassSite) -> bool:
     """``ContextParallelConfig`` and ``TensorParallelConfig``; ``AutoPipelineForA`` and ``AutoPipelineForB``."""
-    first, second = _CAMEL.findall(one.name), _CAMEL.findall(other.name)
+    first, second = _words(one.name), _words(other.name)
     return bool(first[:3] == second[:3] or (len(second) > 2 and first[-2:] == second[-2:]))
+
+
+@cache
+def _words(name: str) -> list[str]:
+    """The words of a class name."""
+    return _CAMEL.findall(name)
 
 
 def _lora_mixins(scanner: Scanner) -> Iterator[Export]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 
-from .code.syntax import parse
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import Plan, PlanBuilder, Registered
-from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, dummy_objects, modular_mapping, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page
 from .registries.pages import LONG_TITLE
 from .scanning import Scanner
 from .snapshot import Snapshot
-from .sound import check_markers, check_text
+from .sound import check_markers, check_text, read_python
 from .stale import find_stale
 from .stale import notices as stale_notices
 
@@ -82,8 +83,9 @@ def register(
     subjects = _new_subjects(new, only)
     chosen = [registry for registry in OPTIONAL if registry.NAME in also]
     entries += [item for registry in chosen for item in _insert(normal, conventions, registry, subjects)]
-    notices = [] if only is not None else _wanting(normal.snapshot, conventions, _new_subjects(found, None), also)
-    notices += [] if only is not None else _long_titles(found)
+    notices: list[str] = []
+    if only is None:
+        notices = [*_notices(normal.snapshot, conventions, found, also), *_long_titles(found)]
     _prove(normal, entries)
     builder = PlanBuilder()
     for path, text in normal.edited.items():
@@ -178,38 +180,41 @@ def _new_subjects(found: Discovery, only: Collection[str] | None) -> list[Subjec
     return [subject for subject in subjects if only is None or _is_wanted(subject, only)]
 
 
-def _missing(
-    snapshot: Snapshot, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
-) -> Iterator[Entry]:
-    """The entries that a registry lacks, each looked up when it is asked for, so that the caller may add it."""
-    for subject in subjects:
-        for entry in registry.entries(subject, conventions, snapshot):
-            if not _is_listed(registry, _source(snapshot, entry), entry):
-                yield entry
+def wanting(
+    snapshot: Snapshot, conventions: Conventions, found: Discovery
+) -> Iterator[tuple[Registry, Subject, Entry]]:
+    """What the optional registries lack of what is new."""
+    subjects = _new_subjects(found, None)
+    for registry in OPTIONAL:
+        for subject in subjects:
+            for entry in registry.entries(subject, conventions, snapshot):
+                if not _is_listed(registry, _source(snapshot, entry), entry):
+                    yield registry, subject, entry
 
 
 def _insert(
     normal: _Normalised, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
 ) -> list[tuple[Registry, Entry]]:
     done: list[tuple[Registry, Entry]] = []
-    for entry in _missing(normal.snapshot, conventions, registry, subjects):
-        normal.edited[entry.path] = registry.insert(_source(normal.snapshot, entry), entry)
-        done.append((registry, entry))
+    for subject in subjects:
+        for entry in registry.entries(subject, conventions, normal.snapshot):
+            source = _source(normal.snapshot, entry)
+            with _readable(entry.path):
+                edited = registry.insert(source, entry)
+            if edited != source:
+                normal.edited[entry.path] = edited
+                done.append((registry, entry))
     return done
 
 
-def _wanting(
-    snapshot: Snapshot, conventions: Conventions, subjects: Sequence[Subject], also: Sequence[str]
-) -> list[str]:
+def _notices(snapshot: Snapshot, conventions: Conventions, found: Discovery, also: Sequence[str]) -> Iterator[str]:
     """Notices for the optional registries that lack something new, each with the command that adds it."""
-    notices: list[str] = []
-    for registry in OPTIONAL:
-        missing = [] if registry.NAME in also else list(_missing(snapshot, conventions, registry, subjects))
+    for name, group in groupby(wanting(snapshot, conventions, found), lambda each: each[0].NAME):
+        missing = [entry for _, _, entry in group if name not in also]
         if missing:
             names = ", ".join(dict.fromkeys(entry.object for entry in missing))
-            command = f"scaffold-model register --also {registry.NAME}"
-            notices.append(f"{missing[0].path}: {names} may be listed there too; `{command}` adds that")
-    return notices
+            command = f"scaffold-model register --also {name}"
+            yield f"{missing[0].path}: {names} may be listed there too; `{command}` adds that"
 
 
 def _long_titles(found: Discovery) -> Iterator[str]:
@@ -246,12 +251,15 @@ def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:
     """Whether the entry is there, asked of the parser only when the name is in the text at all."""
     if entry.object not in text:
         return False
-    return any(entry.is_listed_as(item) for item in _listed(registry, entry.path, text))
+    with _readable(entry.path):
+        return any(entry.is_listed_as(item) for item in registry.listed(text))
 
 
-def _listed(registry: Registry, path: str, text: str) -> list[Listed]:
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Say which file it is that a registry can not read."""
     try:
-        return registry.listed(text)
+        yield
     except SyntaxError as error:
         raise BrokenFile(
             f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
@@ -262,14 +270,14 @@ def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
     """Every edited file parses, and every entry is in it exactly once."""
     for path, text in normal.edited.items():
         if path.endswith(".py"):
-            generated = path.startswith(f"{dummy_objects.FOLDER}/dummy_")
             try:
-                parse(dummy_objects.irregular(text) if generated else text)
+                read_python(path, text)
             except SyntaxError as error:
                 # A file that only a line scan has read may have been broken before; then the user is told.
                 check_text(path, normal.original.read(path) or "")
                 raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
-        count = sum(entry.is_listed_as(item) for item in registry.listed(normal.edited[entry.path]))
+        named = [item for item in registry.listed(normal.edited[entry.path]) if item.object == entry.object]
+        count = sum(entry.is_listed_as(item) for item in named)
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times after registering it")

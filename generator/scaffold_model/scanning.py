@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from .plan import Kind
@@ -53,35 +53,43 @@ class Scanner:
         self._scan(f"{ROOT}/loaders/lora_base.py")
 
     def _scan(self, path: str) -> None:
-        for match in _CLASS.finditer("\n" + (self.snapshot.read(path) or "")):
-            bases = tuple(
-                base.strip().rsplit(".", 1)[-1]
-                for base in (match[2] or "").split(",")
-                if base.strip() and "=" not in base
-            )
-            self.sites.setdefault(match[1], []).append(ClassSite(match[1], path, bases))
+        for name, bases in _CLASS.findall("\n" + (self.snapshot.read(path) or "")):
+            self.sites.setdefault(name, []).append(ClassSite(name, path, _bases(bases)))
 
     def ancestors(self, name: str) -> frozenset[str]:
         """All classes that ``name`` inherits from, across files."""
-        if name not in self._ancestors:
-            self._ancestors[name] = frozenset()  # An impossible cycle of bases must not hang the scan.
-            bases = {base for site in self.sites.get(name, ()) for base in site.bases}
-            self._ancestors[name] = frozenset(bases.union(*(self.ancestors(base) for base in bases)))
-        return self._ancestors[name]
+        found = [self._inherited(site.bases) for site in self.sites.get(name, ())]
+        return found[0] if len(found) == 1 else frozenset().union(*found)
+
+    def _inherited(self, bases: tuple[str, ...]) -> frozenset[str]:
+        """Some bases and all that they inherit from; many classes share their bases."""
+        if bases not in self._known:
+            self._known[bases] = frozenset()  # An impossible cycle of bases must not hang the scan.
+            self._known[bases] = frozenset(bases).union(*(self.ancestors(base) for base in bases))
+        return self._known[bases]
 
     @cached_property
-    def _ancestors(self) -> dict[str, frozenset[str]]:
+    def _known(self) -> dict[tuple[str, ...], frozenset[str]]:
         return {}
+
+    @cached_property
+    def by_area(self) -> dict[str, list[ClassSite]]:
+        """The classes of each area, without those of modules that lie in none."""
+        found: dict[str, list[ClassSite]] = {area: [] for area, *_ in RULES}
+        for sites in self.sites.values():
+            for site in sites:
+                found.setdefault(site.path[len(ROOT) + 1 :].split("/", 1)[0], []).append(site)
+        return found
 
     @cached_property
     def root(self) -> dict[str, tuple[str, ...]]:
         """What the root init exports in either half, with the backend group."""
         source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
-        return {
-            item.object: init_reading.guard_of(source, item.backends)
-            for half in ("structure", "types")
-            for item in init_reading.listed(source, half)
-        }
+        found: dict[str, tuple[str, ...]] = {}
+        for half in ("structure", "types"):
+            for key in init_reading.keys(source, half):
+                found.update(dict.fromkeys(key.names, init_reading.guard_of(source, key.suite.backends)))
+        return found
 
     def asked_of_root(self, *areas: str) -> frozenset[str]:
         """Names that tests of ``areas`` import from the library's root, or that their docs document by bare name."""
@@ -115,7 +123,14 @@ class Scanner:
         if source is None:
             return set()
         chosen = halves or ("structure", "types")
-        return {item.object for half in chosen for item in init_reading.listed(source, half)}
+        return {name for half in chosen for key in init_reading.keys(source, half) for name in key.names}
+
+
+@cache
+def _bases(text: str) -> tuple[str, ...]:
+    """The names of the bases in the brackets of a ``class`` statement."""
+    named = (base.strip() for base in text.split(",") if "=" not in base)
+    return tuple(base.rsplit(".", 1)[-1] for base in named if base)
 
 
 def package_of(path: str) -> str:

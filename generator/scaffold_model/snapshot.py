@@ -25,6 +25,7 @@ class Snapshot:
         self._overlay = dict(overlay or {})
         self._cache: dict[str, str | None] = {}
         self._listings: dict[str, tuple[list[str], list[str]]] = {}
+        self._walks: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def overlaid(self, texts: Mapping[str, str]) -> Snapshot:
         """This snapshot with ``texts`` on top; what was already read is shared and not read again."""
@@ -75,14 +76,15 @@ class Snapshot:
         extra = {rest for rest in self._below(folder) if "/" not in rest}
         return sorted(extra.union(self._list(folder)[1]))
 
-    def walk(self, folder: str, suffix: str = ".py") -> Iterator[str]:
+    def walk(self, folder: str, suffix: str = ".py") -> tuple[str, ...]:
         """Paths of all files below ``folder`` that end with ``suffix``, in sorted order."""
-        for name in self.files(folder):
-            if name.endswith(suffix):
-                yield f"{folder}/{name}"
-        for name in self.folders(folder):
-            if name != "__pycache__":
-                yield from self.walk(f"{folder}/{name}", suffix)
+        if (folder, suffix) not in self._walks:
+            found = [f"{folder}/{name}" for name in self.files(folder) if name.endswith(suffix)]
+            for name in self.folders(folder):
+                if name != "__pycache__":
+                    found += self.walk(f"{folder}/{name}", suffix)
+            self._walks[folder, suffix] = tuple(found)
+        return self._walks[folder, suffix]
 
     def _below(self, folder: str) -> Iterator[str]:
         prefix = folder.rstrip("/") + "/"

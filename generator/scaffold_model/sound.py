@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from .code.folding import fold
 from .code.syntax import parse
 from .errors import AnchorNotFound, BrokenFile
+from .registries import dummy_objects
 from .snapshot import Snapshot
 
 # A page with plain words for a title, and behind it another item in the same column: nothing can be wrong with it.
-_PAGE = re.compile(r"^( *)- local: [a-z][\w/]*\n\1  title: [A-Z][\w ]*\n(?=\1- local: )", re.MULTILINE)
-_MARKER = re.compile(r"\n(?:<{7}|>{7}) ")
+_PAGE = re.compile(r"^( *)- local: [a-z][\w/.-]*\n\1  title: [A-Z][\w .+()/-]*\n(?=\1- local: )", re.MULTILINE)
+_MARKERS = ("<<<<<<< ", ">>>>>>> ")
 
 
 def check_markers(path: str, text: str) -> None:
@@ -19,9 +21,10 @@ def check_markers(path: str, text: str) -> None:
     Raises:
         BrokenFile: Says which line.
     """
-    marker = _MARKER.search(f"\n{text}")
-    if marker:
-        line = text.count("\n", 0, marker.start()) + 1
+    found = [0 for mark in _MARKERS if text.startswith(mark)]
+    found += [place + 1 for mark in _MARKERS for place in [text.find(f"\n{mark}")] if place >= 0]
+    if found:
+        line = text.count("\n", 0, min(found)) + 1
         raise BrokenFile(f"merge-conflict markers in line {line}", path=path, hint="settle the merge first")
 
 
@@ -34,7 +37,7 @@ def check_text(path: str, text: str) -> None:
     check_markers(path, text)
     if path.endswith(".py"):
         try:
-            parse(text.replace("\r\n", "\n"))
+            read_python(path, text.replace("\r\n", "\n"))
         except SyntaxError as error:
             raise BrokenFile(
                 f"syntax error in line {error.lineno}: {error.msg}", path=path, hint="mend it and run again"
@@ -43,6 +46,20 @@ def check_text(path: str, text: str) -> None:
         where = None if _yaml_error(_PAGE.sub("", text)) is None else _yaml_error(text)
         if where is not None:
             raise BrokenFile(f"not valid YAML{where}", path=path, hint="mend it and run again")
+
+
+def read_python(path: str, text: str) -> None:
+    """Read a module as the registries read it, which fails exactly when Python would not take it.
+
+    Raises:
+        SyntaxError: The text is no Python.
+    """
+    if path.endswith("/__init__.py"):
+        fold(text)
+    elif dummy_objects.is_path(path):
+        parse(dummy_objects.irregular(text))
+    else:
+        parse(text)
 
 
 def _yaml_error(text: str) -> str | None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .code import toc
 from .plan import Finding
-from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, paths, toctree
 from .registries.base import ROOT
 from .registries.pages import AREAS, DOCS
 from .scanning import LORA, RULES, Scanner
@@ -53,9 +54,12 @@ def _exported(snapshot: Snapshot) -> Mapping[str, str]:
     loaders = snapshot.read(f"{ROOT}/loaders/__init__.py") or ""
     found: dict[str, str] = {}
     for half in ("structure", "types"):
-        found.update((item.object, str(item.key)) for item in init_reading.listed(root, half) if item.key in areas)
-        mixins = (item for item in init_reading.listed(loaders, half) if item.key == "lora_pipeline")
-        found.update((item.object, "loaders") for item in mixins)
+        for key in init_reading.keys(root, half):
+            if key.module in areas:
+                found.update(dict.fromkeys(key.names, key.module))
+        for key in init_reading.keys(loaders, half):
+            if key.module == "lora_pipeline":
+                found.update(dict.fromkeys(key.names, "loaders"))
     return found
 
 
@@ -107,6 +111,8 @@ def _paths(registry: Registry, snapshot: Snapshot) -> Iterator[str]:
     elif registry.NAME == "dummy_objects":
         files = snapshot.files(f"{ROOT}/utils")
         yield from (f"{ROOT}/utils/{file}" for file in files if re.fullmatch(r"dummy_\w+_objects\.py", file))
+    elif registry.NAME == "plain_package":
+        yield from (path for area in paths.PLAIN if snapshot.exists(path := f"{ROOT}/{area}/__init__.py"))
     else:
         areas = ("models",) if registry.NAME == "models_package" else ("pipelines", "modular_pipelines", "schedulers")
         for area in areas:
@@ -120,7 +126,7 @@ def _pages(snapshot: Snapshot) -> Iterator[Stale]:
     text = (snapshot.read(toctree.PATH) or "").replace("\r\n", "\n")
     folders = tuple(f"api/{area}/" for area in AREAS)
     present = {path for area in AREAS for path in snapshot.walk(f"{DOCS}/api/{area}", ".md")}
-    for item in toctree.listed(text):
-        if item.object.startswith(folders) and f"{DOCS}/{item.object}.md" not in present:
-            entry = Entry(toctree.NAME, toctree.PATH, item.object, item.key, item.value)
-            yield Stale(toctree, entry, item.object, item.line)
+    for item in toc.items(text):
+        if item.local.startswith(folders) and f"{DOCS}/{item.local}.md" not in present:
+            entry = Entry(toctree.NAME, toctree.PATH, item.local, item.section, item.title)
+            yield Stale(toctree, entry, item.local, item.first)

@@ -28,3 +28,9 @@ def test_the_first_and_the_last_class() -> None:
         after = head + (f"{new}\n\n{middle}" if name == "Aaa" else f"{middle}\n\n{new}")
         entry = Entry("dummy_objects", "x", name, backends=("torch",), order=("Aaa", "Bar", "Ccc"))
         checks.check(dummy_objects, head + middle, entry, after)
+
+
+def test_a_placeholder_goes_before_one_that_opens_the_file() -> None:
+    before = 'def zoo(*args, **kwargs):\n    requires_backends(zoo, ["torch"])\n'
+    entry = Entry("dummy_objects", "", "bar", backends=("torch",), order=("bar", "zoo"))
+    assert dummy_objects.insert(before, entry) == before.replace("zoo", "bar") + "\n\n" + before

@@ -13,7 +13,7 @@ from ..plan import Finding
 from ..registration import check_registries
 from ..registries.base import ROOT
 from ..snapshot import Snapshot
-from . import copies, coverage, docs, dummies, inits, mappings, shipping
+from . import copies, coverage, docs, dummies, inits, mappings, optional, shipping
 from .copies import Ruff
 from .problem import Problem
 from .shipping import Branch
@@ -58,6 +58,7 @@ def audit_view(
         *inits.check(view),
         *dummies.check(view, stale),
         *mappings.check(view),
+        *optional.check(view),
         *docs.check(view),
         *coverage.check(view),
         *copies.check_stubs(view, view.snapshot.walk(ROOT) if paths is None else paths),

@@ -5,13 +5,14 @@ A line is ticked (True), open (False), or does not apply or can not be seen from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..code import toc
 from ..plan import Export, Finding
 from ..registries import toctree
 from ..registries.base import ROOT, area
+from . import guidelines
 from .coverage import tested_classes
 from .docs import documentable, is_configured
 from .family import Family
@@ -77,10 +78,20 @@ def _models(view: View, family: Family, models: list[Export], findings: list[Fin
         loads = {"ModelMixin", "ConfigMixin"} <= view.scanner.ancestors(model.name)
         item = f"implement {model.name} with from_pretrained support"
         yield Line(part, item, loads, model.path, "" if loads else "it lacks ModelMixin or ConfigMixin")
+    yield from _shared(view, family, part, models, findings)
+
+
+def _shared(view: View, family: Family, part: str, models: list[Export], findings: list[Finding]) -> Iterator[Line]:
+    """The steps that a transformer and an autoencoder of one's own have in common."""
+    yield from _advised(part, guidelines.of_models(view, models))
     yield _conversion(view, family, part)
     yield _parity(view, family, part)
     yield _registered(part, models, findings)
     yield from _tested(view, part, models, "model-level")
+
+
+def _advised(part: str, advice: Iterable[guidelines.Advice]) -> Iterator[Line]:
+    return (Line(part, each.item, each.done, each.path, each.note) for each in advice)
 
 
 def _conversion(view: View, family: Family, part: str) -> Line:
@@ -107,8 +118,7 @@ def _vae(view: View, family: Family, vaes: list[Export], findings: list[Finding]
     if vaes:
         for vae in vaes:
             yield Line(part, f"implement {vae.name}", True, vae.path)
-        yield _registered(part, vaes, findings)
-        yield from _tested(view, part, vaes, "model-level")
+        yield from _shared(view, family, part, vaes, findings)
         return
     used = [name for key, name in family.components.items() if "vae" in key]
     if used:
@@ -141,6 +151,7 @@ def _pipelines(view: View, family: Family, findings: list[Finding]) -> Iterator[
         return
     for pipeline in own:
         yield Line(part, f"implement {pipeline.name}", True, pipeline.path)
+    yield from _advised(part, guidelines.of_pipelines(view, own))
     mixins = family.of_kind("LoRA mixin")
     if mixins:
         for mixin in mixins:
@@ -219,5 +230,8 @@ def _style(family: Family, findings: list[Finding]) -> Iterator[Line]:
     )
     marks = [each for each in findings if each.registry == "todo"]
     note = f"{len(marks)} left; `scaffold-model todo {family.name}` lists them" if marks else ""
+    early = [each for each in findings if each.registry == "first_pull_request" and each.severity != "hint"]
+    note = early[0].message if early else ""
+    yield Line(part, "no parity harness, LoRA or slow test yet", not early, early[0].path if early else None, note)
     yield Line(part, "nothing left to port", not marks, marks[0].path if marks else None, note)
     yield Line(part, "make style and make quality", None, None, "not run here; `scaffold-model verify` does")

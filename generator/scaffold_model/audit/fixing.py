@@ -128,7 +128,7 @@ class _Editor:
         items = init_reading.listed(root, "types") + init_reading.listed(root, "structure")
         stem = entry.path.rsplit("/", 1)[1].removeprefix("dummy_").removesuffix("_objects.py")
         for item in items:
-            guard = init_reading.guard_of(root, item.backends)
+            guard = init_reading.installed(init_reading.guard_of(root, item.backends))
             if item.object == entry.object and ("pt" if guard == ("torch",) else "_and_".join(guard)) == stem:
                 order = tuple(one.object for one in items if one.backends == item.backends)
                 return replace(entry, backends=guard, order=tuple(dict.fromkeys(order)))

@@ -75,7 +75,7 @@ def wanted(view: View, gone: set[tuple[str, str, str]]) -> dict[str, set[str]]:
         for half in HALVES:
             for spot in init.spots[half]:
                 below = _below(view, init, half, spot)
-                if below and (init.path, half, spot.name) not in gone:
+                if below and (init.path, half, spot.name) not in gone and not _lies_elsewhere(view, init, spot):
                     names[below].add(spot.name)
     for export in view.exports.values():
         for path, _ in paths.package_inits(export):
@@ -94,6 +94,19 @@ def _below(view: View, init: Init, half: str, spot: Spot) -> str | None:
         return folder if init_reading.is_plain(view.snapshot.read(folder)) else None
     below = f"{init.folder}/{spot.module.replace('.', '/')}/__init__.py"
     return below if below in view.inits else None
+
+
+def _lies_elsewhere(view: View, init: Init, spot: Spot) -> bool:
+    """Whether the class is in another package that the init lists it under too; then this listing is the duplicate."""
+    others = {other.module for other in init.by_name[spot.name]} - {spot.module}
+    path = view.path_of(spot.name) if others else None
+    if path is None:
+        return False
+    return not _holds(init, spot.module, path) and any(_holds(init, module, path) for module in others)
+
+
+def _holds(init: Init, module: str, path: str) -> bool:
+    return path.startswith(f"{init.folder}/{module.replace('.', '/')}/")
 
 
 def _missing(view: View, init: Init, names: set[str]) -> Iterator[Problem]:
@@ -206,7 +219,7 @@ def _plain_problems(view: View, path: str) -> Iterator[Problem]:
     folder = path.rsplit("/", 1)[0]
     width = view.conventions.line_length
     for spot in spots:
-        if _resolves(view, folder, spot) is False:
+        if resolves(view, folder, spot) is False:
             entry = Entry("models_package", path, spot.name, spot.module, width=width)
             yield problem(
                 "models_package",
@@ -236,11 +249,11 @@ def _stale_spots(view: View) -> Iterator[tuple[Init, str, Spot]]:
         for half in HALVES:
             for spot in init.spots[half]:
                 own = view.package is not None and init.path.count("/") > 3
-                if (own or view.concerns(spot.name)) and _resolves(view, init.folder, spot) is False:
+                if (own or view.concerns(spot.name)) and resolves(view, init.folder, spot) is False:
                     yield init, half, spot
 
 
-def _resolves(view: View, folder: str, spot: Spot, depth: int = 0) -> bool | None:
+def resolves(view: View, folder: str, spot: Spot, depth: int = 0) -> bool | None:
     """Whether a name is there; None where nothing can be said."""
     key = (folder, spot.module, spot.name)
     if key not in view.resolved:
@@ -256,7 +269,7 @@ def _resolve(view: View, folder: str, spot: Spot, depth: int) -> bool | None:
     if package in view.inits:
         lower = view.inits[package].by_name.get(spot.name)
         if lower:
-            return any(_resolves(view, base, each, depth + 1) is not False for each in lower) if depth < 4 else None
+            return any(resolves(view, base, each, depth + 1) is not False for each in lower) if depth < 4 else None
         # Not listed there: a class that is on disk is missing from that init, anything else is gone.
         return spot.name in view.scanner.sites or view.defines(package, spot.name)
     if view.package is not None and view.snapshot.exists(package):

@@ -117,6 +117,11 @@ def _single_file(view: View) -> Iterator[Problem]:
     for export in view.found.exports:
         if export.kind != "model" or export.name in listed or not view.concerns(export.name):
             continue
+        if any(
+            each.path == export.path and export.name in each.bases for each in view.scanner.sites.get(export.name, ())
+        ):
+            # An alias for the module that the class was in before.
+            continue
         # Loading looks for the class itself or for a base of it.
         ancestors = view.scanner.ancestors(export.name)
         if "FromOriginalModelMixin" in ancestors and not ancestors & listed.keys():

@@ -238,14 +238,10 @@ def read_init(path: str, source: str) -> Init:
     """Both halves of an init module."""
     spots: dict[str, list[Spot]] = defaultdict(list)
     for half in HALVES:
-        places: dict[int, dict[int, int]] = {}
         for key in init_reading.keys(source, half):
             suite = key.suite
-            if suite.index not in places:
-                places[suite.index] = {id(statement): index for index, statement in enumerate(suite.body)}
-            place = places[suite.index][id(key.statement)]
             for name, line in key.objects:
-                spot = Spot(name, key.module, line, suite.backends, suite.index, key.statement.lineno, place)
+                spot = Spot(name, key.module, line, suite.backends, suite.index, key.statement.lineno, key.place)
                 spots[half].append(spot)
     return Init(path, {half: tuple(spots[half]) for half in HALVES}, _eager(source))
 

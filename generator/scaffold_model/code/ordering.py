@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeVar
 
@@ -46,6 +46,28 @@ def object_key(name: str) -> tuple[object, ...]:
 def plain_key(name: str) -> tuple[object, ...]:
     """ASCII order."""
     return (name,)
+
+
+def sorted_among(present: Sequence[str], name: str, key: Callable[[str], _Key]) -> int:
+    """Where ``name`` goes among names that should be sorted by ``key``; see ``sorted_position``.
+
+    In all orders here the first letter decides between names that differ in it, so that one of the names with another
+    first letter stands for all of them and most keys need not be made.
+    """
+    first = name[:1].lower()
+    keys: list[_Key] = []
+    known: dict[tuple[str, bool], _Key] = {}
+    for other in present:
+        letter = other[:1]
+        if letter.lower() == first or not (letter.isalpha() and first.isalpha()):
+            keys.append(key(other))
+            continue
+        # Constants come before all classes.
+        kind = letter, other.isupper()
+        if kind not in known:
+            known[kind] = key(other)
+        keys.append(known[kind])
+    return sorted_position(keys, key(name))
 
 
 def sorted_position(keys: Sequence[_Key], key: _Key) -> int:

@@ -13,9 +13,12 @@ def insert_before(source: str, line: int, addition: str) -> str:
 
     A text without a final line end keeps that state.
     """
-    lines = source.split("\n")
-    rows = addition.removesuffix("\n").split("\n")
-    return "\n".join([*lines[: line - 1], *rows, *lines[line - 1 :]])
+    # What follows the line is not split: registries are long, and edited many times.
+    before = source.split("\n", line - 1)
+    rows = addition.removesuffix("\n")
+    if len(before) < line:
+        return f"{source}\n{rows}"
+    return f"{source[: len(source) - len(before[-1])]}{rows}\n{before[-1]}"
 
 
 def remove_lines(source: str, first: int, last: int) -> str:
@@ -33,7 +36,7 @@ def replace_lines(source: str, first: int, last: int, replacement: str) -> str:
 
 def get_lines(source: str, first: int, last: int) -> str:
     """The lines from ``first`` to ``last``, without the last line end."""
-    return "\n".join(source.split("\n")[first - 1 : last])
+    return "\n".join(source.split("\n", last)[first - 1 : last])
 
 
 def indent_of(source: str, line: int) -> str:

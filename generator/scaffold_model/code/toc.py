@@ -9,11 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from .text import insert_before, line_count, remove_lines
 
-_LINE = re.compile(r"^(?P<indent> *)(?P<dash>- +)?(?P<key>[A-Za-z_]+):(?: +(?P<value>.*?))?\s*$")
+# A page as nearly all are written, with nothing more in it; or any other line.
+_ROW = re.compile(
+    r"^(?:( *)- local: ([\w/.-]+)\n\1  title: (\w(?:[\w ]*\w)?)$(?!\n\1 |\n *(?:#|\n))|(.*)$)", re.MULTILINE
+)
+_LINE = re.compile(r"( *)(- +)?([A-Za-z_]+):(?: +(.*)|\s*)$")
 _PLAIN = re.compile(r"^[A-Za-z0-9][^:#]*$")
 
 
@@ -37,7 +42,7 @@ class Item(NamedTuple):
     indent: int
 
 
-@dataclass
+@dataclass(slots=True)
 class _Open:
     first: int
     indent: int
@@ -53,17 +58,23 @@ def items(source: str) -> tuple[Item, ...]:
     """All items in source order, sections after what they hold."""
     done: list[_Open] = []
     stack: list[_Open] = []
-    before = 0
-    for number, text in enumerate(source.split("\n"), 1):
+    before, number = 0, 0
+    for spaces, local, title, text in _ROW.findall(source):
+        number += 1
         match = _LINE.match(text)
-        if match is None:
+        if match is None and not local:
             continue
-        spaces, dash, key, value = match.groups()
-        indent = len(spaces)
+        indent = len(match[1] if match else spaces)
         while stack and stack[-1].indent >= indent:
             # The line before this one was its last.
             stack[-1].last = before
             done.append(stack.pop())
+        if match is None:
+            done.append(_Open(number, indent, stack[-1] if stack else None, local, title, number + 1))
+            number += 1
+            before = number
+            continue
+        _, dash, key, value = match.groups()
         if dash:
             stack.append(_Open(number, indent, stack[-1] if stack else None))
         if not stack:
@@ -72,15 +83,15 @@ def items(source: str) -> tuple[Item, ...]:
         # A title behind the items of a section stands in the column of ``sections``: its item is open again.
         current = stack[-1]
         if key == "local":
-            current.local = _unquoted(value or "")
+            current.local = _unquoted((value or "").rstrip())
         elif key == "title":
-            current.title = _unquoted(value or "")
+            current.title = _unquoted((value or "").rstrip())
     for opened in stack:
         opened.last = before
     done.extend(reversed(stack))
     return tuple(
         Item(item.local, item.title, _section(item.parent), item.first, item.last, item.indent)
-        for item in sorted(done, key=lambda item: item.first)
+        for item in sorted(done, key=attrgetter("first"))
     )
 
 

@@ -30,7 +30,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..code.text import insert_before, remove_lines
+from ..code.text import remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
 from . import init_reading, paths
@@ -72,10 +72,12 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     if not isinstance(subject, Export) or area(subject) not in paths.EXPORTED:
         return
     root = snapshot.read(f"{ROOT}/__init__.py") or ""
-    for item in init_reading.listed(root, "types"):
-        if item.object == subject.name and item.backends:
-            names = tuple(n.object for n in init_reading.listed(root, "types") if n.backends == item.backends)
-            guard = init_reading.guard_of(root, item.backends)
+    keys = init_reading.keys(root, "types")
+    for key in keys:
+        backends = key.suite.backends
+        if backends and key.holds(subject.name):
+            names = tuple(name for other in keys if other.suite.backends == backends for name in other.names)
+            guard = init_reading.installed(init_reading.guard_of(root, backends))
             yield Entry(NAME, _path(guard), subject.name, backends=guard, order=names)
             return
 
@@ -85,8 +87,7 @@ def listed(source: str) -> list[Listed]:
 
 
 def insert(source: str, entry: Entry) -> str:
-    present = {item.object: item.line for item in listed(source)}
-    if entry.object in present:
+    if entry.object in source and any(item.object == entry.object for item in listed(source)):
         return source
     if "requires_backends" not in source:
         raise AnchorNotFound(entry.path, "the import of requires_backends")
@@ -94,9 +95,11 @@ def insert(source: str, entry: Entry) -> str:
     form = "{name} = None\n" if entry.object.isupper() else FUNCTION if entry.object.islower() else CLASS
     text = form.format(name=entry.object, backends=backends)
     place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
-    after = [present[name] for name in entry.order[place + 1 :] if name in present]
-    if after:
-        return insert_before(source, min(after), text + "\n\n")
+    later = set(entry.order[place + 1 :])
+    for block in _BLOCK.finditer(f"\n{source}"):
+        if (block[1] or block[2]) in later:
+            start = block.start()
+            return f"{source[:start]}{text}\n\n{source[start:]}"
     ending = "" if source.endswith("\n") else "\n"
     return source + ending + "\n\n" + (text if not ending else text.removesuffix("\n"))
 
@@ -110,6 +113,11 @@ def remove(source: str, entry: Entry) -> str:
             head = "\n".join(source.split("\n")[: line - 1]).rstrip("\n")
             return head + ("\n" if source.endswith("\n") else "")
     return source
+
+
+def is_path(path: str) -> bool:
+    """Whether a file holds placeholders."""
+    return path.startswith(f"{FOLDER}/dummy_")
 
 
 def irregular(source: str) -> str:

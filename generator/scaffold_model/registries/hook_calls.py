@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from ..code import names as code_names
-from ..code.ordering import import_module_key, import_name_key, sorted_position
+from ..code.ordering import import_module_key, import_name_key, sorted_among
 from ..code.syntax import last_line, parse
 from ..code.text import get_lines, insert_before, remove_lines
 from ..errors import AnchorNotFound
@@ -117,10 +117,9 @@ def _import(source: str, entry: Entry, registry: str) -> str:
     for node in imports:
         if node.module == module:
             names = [name for name, _ in code_names.elements(node)]
-            index = sorted_position([import_name_key(name) for name in names], import_name_key(entry.object))
+            index = sorted_among(names, entry.object, import_name_key)
             return code_names.insert_name(source, node, node, entry.object, index, entry.width)
-    keys = [import_module_key(node.module or "") for node in imports]
-    index = sorted_position(keys, import_module_key(module))
+    index = sorted_among([node.module or "" for node in imports], module, import_module_key)
     if not imports:
         raise AnchorNotFound(entry.path or PATH, f"the imports of the function that calls {registry}.register")
     text = f"    from ..{module} import {entry.object}"

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ..code import names as code_names
-from ..code.syntax import parse
+from ..code.folding import Plain, fold
 from .base import Listed
 
 STRUCTURE = "_import_structure"
+# What a plain statement of each half assigns or extends; an import does neither.
+_TARGETS = {"structure": STRUCTURE, "types": ""}
 
 
 @dataclass
@@ -34,42 +36,60 @@ class Suite:
 
 @dataclass
 class Key:
-    """One statement (or one item of the dict literal) that registers names under a module."""
+    """One statement (or one item of the dict literal) that registers names under a module.
+
+    Attributes:
+        module: The module.
+        statement: Where it stands; a stand-in on the same lines where it is a plain one.
+        suite: What it is in.
+        place: The index of the statement in the suite.
+        assigns: Whether it is an assignment to the key.
+        plain: The statement as its pattern reads it, where it is a plain one.
+        brackets: The names as the parser reads them, where it is none.
+        single: The one name that it appends.
+        item: The key in a dict literal.
+    """
 
     module: str
     statement: ast.stmt
-    names: ast.List | ast.Tuple | ast.ImportFrom | None
     suite: Suite
+    place: int = 0
+    assigns: bool = False
+    plain: Plain | None = None
+    brackets: code_names.Brackets | None = None
     single: str = ""
-    item: ast.expr | None = field(default=None)
+    item: ast.expr | None = None
+
+    @property
+    def has_list(self) -> bool:
+        """Whether it has brackets, or an import, for a further name to go into."""
+        return self.plain is not None or self.brackets is not None
+
+    @property
+    def names(self) -> list[str]:
+        """The names in order."""
+        return self.plain.names if self.plain else [name for name, _ in self.objects]
 
     @property
     def objects(self) -> list[tuple[str, int]]:
         """The names with their lines."""
+        if self.plain:
+            return self.plain.lines
         if self.single:
             return [(self.single, self.statement.lineno)]
-        if self.names is None:
-            return []
-        pairs = code_names.elements(self.names)
-        return pairs if isinstance(self.names, ast.ImportFrom) else [pair for pair in pairs if pair[0]]
+        return [pair for pair in code_names.elements(self.brackets) if pair[0]] if self.brackets else []
 
     @property
     def count(self) -> int:
         """How many names there are."""
-        if isinstance(self.names, ast.ImportFrom):
-            return len(self.names.names)
-        return len(self.objects)
+        return self.plain.size if self.plain else len(self.objects)
 
     def holds(self, name: str) -> bool:
         """Whether the name is one of them."""
-        if isinstance(self.names, ast.ImportFrom):
-            return any(alias.name == name for alias in self.names.names)
-        return any(found == name for found, _ in self.objects)
+        return (not self.plain or name in self.plain.text) and name in self.names
 
 
-def _suites(source: str) -> tuple[Suite, ...]:
-    lazy = STRUCTURE in source
-
+def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
     found: list[Suite] = []
 
     def visit(body: list[ast.stmt], group: tuple[str, ...], typed: bool) -> None:
@@ -87,7 +107,7 @@ def _suites(source: str) -> tuple[Suite, ...]:
                 asked = [backend for test in tests for backend in _backends(test)]
                 visit(statement.orelse, _joined(group, asked), typed)
 
-    visit(parse(source).body, (), False)
+    visit(tree.body, (), False)
     return tuple(found)
 
 
@@ -95,11 +115,22 @@ def _suites(source: str) -> tuple[Suite, ...]:
 def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Key, ...]]:
     """The suites and the keys of an init module; read together, since keys refer to the statements of suites."""
     found: list[Key] = []
-    every = _suites(source)
+    folded = fold(source)
+    every = _suites(folded.tree, STRUCTURE in source)
     for suite in every:
         reader = _keys_of if suite.half == "structure" else _import_of
-        for statement in suite.body:
-            found.extend(key for key in reader(statement, suite) if not key.module.startswith("utils.dummy_"))
+        for place, statement in enumerate(suite.body):
+            plain = folded.plain.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
+            if plain is None:
+                read = list(reader(statement, suite))
+            elif plain.target == _TARGETS[suite.half]:
+                read = [Key(plain.module, statement, suite, assigns=plain.assigns, plain=plain)]
+            else:
+                read = []
+            for key in read:
+                if not key.module.startswith("utils.dummy_"):
+                    key.place = place
+                    found.append(key)
     return every, tuple(found)
 
 
@@ -122,8 +153,9 @@ def listed(source: str, half: str) -> list[Listed]:
 def _listed(source: str, half: str) -> tuple[Listed, ...]:
     groups = {suite.index: suite.backends for suite in suites(source)}
     return tuple(
-        Listed(name, key.module, line, backends=groups[key.suite.index])
+        Listed(name, key.module, line, "", backends)
         for key in keys(source, half)
+        for backends in [groups[key.suite.index]]
         for name, line in key.objects
     )
 
@@ -146,12 +178,18 @@ def _joined(group: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
     return group + tuple(backend for backend in dict.fromkeys(more) if backend not in group)
 
 
+def installed(guard: tuple[str, ...]) -> tuple[str, ...]:
+    """The backends of a guard that have to be installed, without conditions such as a version."""
+    return tuple(backend for backend in guard if not backend.endswith("()"))
+
+
 def _backends(test: ast.expr) -> list[str]:
-    """The backends that a guard asks for: ``is_torch_available()`` is torch."""
+    """The backends that a guard asks for: ``is_torch_available()`` is torch. Another condition keeps its name and brackets."""
     found: list[str] = []
     for node in ast.walk(test):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("is_"):
-            found.append(node.func.id[3:].removesuffix("_available"))
+            name = node.func.id
+            found.append(name[3:].removesuffix("_available") if name.endswith("_available") else f"{name}()")
     return found
 
 
@@ -176,7 +214,8 @@ def _keys_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
         for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
             module = _subscript(target)
             if module is not None:
-                yield Key(module, statement, _brackets(statement.value), suite)
+                assigns = isinstance(statement, ast.Assign)
+                yield Key(module, statement, suite, assigns=assigns, brackets=_brackets(statement.value))
             elif _is_structure(target) and isinstance(statement.value, ast.Dict):
                 yield from _items_of(statement.value, statement, suite)
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and statement.value.args:
@@ -189,17 +228,18 @@ def _keys_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
         elif module is None:
             return
         elif function.attr == "extend":
-            yield Key(module, statement, _brackets(argument), suite)
+            yield Key(module, statement, suite, brackets=_brackets(argument))
         elif function.attr == "append" and isinstance(argument, ast.Constant):
-            yield Key(module, statement, None, suite, single=str(argument.value))
+            yield Key(module, statement, suite, single=str(argument.value))
 
 
 def _items_of(node: ast.Dict, statement: ast.stmt, suite: Suite) -> Iterator[Key]:
     for item, value in zip(node.keys, node.values, strict=True):
         if isinstance(item, ast.Constant):
-            yield Key(str(item.value), statement, _brackets(value), suite, item=item)
+            assigns = isinstance(statement, ast.Assign)
+            yield Key(str(item.value), statement, suite, assigns=assigns, brackets=_brackets(value), item=item)
 
 
 def _import_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
     if isinstance(statement, ast.ImportFrom) and statement.level == 1 and statement.names[0].name != "*":
-        yield Key(statement.module or "", statement, statement, suite)
+        yield Key(statement.module or "", statement, suite, brackets=statement)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..code import names as code_names
+from ..code.folding import unfolded
 from ..code.syntax import last_line
 from ..code.text import get_lines, indent_of, insert_before, line_count, remove_lines
 from ..errors import AnchorNotFound
@@ -40,31 +41,46 @@ def insert(
         return source
     suite = _choose(source, entry, half, guarded)
     present = [key for key in keys(source, half) if key.suite.index == suite.index]
-    same = [key for key in present if key.module == entry.key and key.names is not None]
-    if half == "types":
-        present = _first_run(present, suite)
+    same = [key for key in present if key.module == entry.key and key.has_list]
     if same:
-        key = same[0]
-        assert key.names is not None
-        index = name_position([name for name, _ in code_names.elements(key.names)], entry.object, entry)
-        # A list on one line breaks where it gets too long, or where the lists around it are broken anyway.
-        early = half == "structure" and isinstance(key.statement, ast.Assign) and key.item is None
-        width = 0 if early and _breaks_early(source, key, entry.width) else entry.width
-        return code_names.insert_name(source, key.statement, key.names, entry.object, index, width)
+        return _insert_name(source, entry, half, same[0], name_position)
+    if half == "types":
+        present = _first_run(present)
     return _new_key(source, entry, half, suite, present, key_position)
+
+
+def _insert_name(source: str, entry: Entry, half: str, key: Key, name_position: Position) -> str:
+    """Insert the entry's name among those of its module."""
+    if key.plain and key.plain.row:
+        index = name_position(key.names, entry.object, entry)
+        name = entry.object if half == "types" else f'"{entry.object}"'
+        return insert_before(source, key.plain.row + index, f"{indent_of(source, key.plain.row)}{name},")
+    statement, brackets = _parsed(source, key)
+    index = name_position([name for name, _ in code_names.elements(brackets)], entry.object, entry)
+    # A list on one line breaks where it gets too long, or where the lists around it are broken anyway.
+    early = half == "structure" and key.assigns and key.item is None
+    width = 0 if early and _breaks_early(source, key, entry.width) else entry.width
+    return code_names.insert_name(source, statement, brackets, entry.object, index, width)
+
+
+def _parsed(source: str, key: Key) -> tuple[ast.stmt, code_names.Brackets]:
+    """The statement and the brackets of a key, as the parser reads them."""
+    if key.plain:
+        return unfolded(source, key.plain)
+    assert key.brackets is not None
+    return key.statement, key.brackets
 
 
 def remove(source: str, entry: Entry, half: str) -> str:
     """Take ``entry.object`` out of its module, and the module's statement when nothing is left in it."""
     for key in keys(source, half):
-        if entry.object in [name for name, _ in key.objects] and key.module == entry.key:
-            if len(key.objects) > 1:
-                assert key.names is not None
-                return code_names.remove_name(
-                    source, key.statement, key.names, entry.object, entry.width, _broken_from(key, half, entry)
-                )
+        if key.module == entry.key and key.holds(entry.object):
+            if key.count > 1:
+                statement, brackets = _parsed(source, key)
+                broken_from = _broken_from(key, half, entry)
+                return code_names.remove_name(source, statement, brackets, entry.object, entry.width, broken_from)
             if key.item is not None:
-                return _without_item(source, key.item, key.names or key.item)
+                return _without_item(source, key.item, key.brackets or key.item)
             if key.suite.body == [key.statement]:
                 return _with_pass(source, key.statement)
             return _without(source, key.statement)
@@ -97,9 +113,9 @@ def _broken_from(key: Key, half: str, entry: Entry) -> int:
     """The length from which a list counts as broken for the sake of its last name alone; see ``insert``."""
     if half == "types":
         return entry.width
-    if isinstance(key.statement, ast.Assign):
-        return 0 if len(key.objects) == 2 and key.item is None else entry.width
-    return entry.width if len(key.objects) == 2 else sys.maxsize
+    if key.assigns:
+        return 0 if key.count == 2 and key.item is None else entry.width
+    return entry.width if key.count == 2 else sys.maxsize
 
 
 def _without(source: str, statement: ast.stmt) -> str:
@@ -140,7 +156,7 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
         counts[key.suite.index] += key.count
     matching = [suite for suite in candidates if suite.backends == wanted]
     if not guarded:
-        module = {key.suite.index for key in keys(source, half) if key.module == entry.key and key.names is not None}
+        module = {key.suite.index for key in keys(source, half) if key.module == entry.key and key.has_list}
         matching = [suite for suite in candidates if suite.index in module] or matching
     if not guarded and not any(counts[suite.index] for suite in matching):
         matching = sorted(candidates, key=lambda suite: -counts[suite.index])[:1]
@@ -149,18 +165,17 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
         raise AnchorNotFound(entry.path, f"the suite for {guard} in the {half} half")
     for suite in matching:
         if any(
-            key.suite.index == suite.index and key.module == entry.key and key.names is not None
-            for key in keys(source, half)
+            key.suite.index == suite.index and key.module == entry.key and key.has_list for key in keys(source, half)
         ):
             return suite
     return max(matching, key=lambda suite: counts[suite.index])
 
 
-def _first_run(present: list[Key], suite: Suite) -> list[Key]:
+def _first_run(present: list[Key]) -> list[Key]:
     """The first contiguous run of imports: what stands behind another statement is no neighbour."""
     run: list[Key] = []
     for key in present:
-        if run and suite.body.index(key.statement) != suite.body.index(run[-1].statement) + 1:
+        if run and key.place != run[-1].place + 1:
             break
         run.append(key)
     return run
@@ -194,7 +209,7 @@ def _breaks_early(source: str, key: Key, width: int) -> bool:
     """Whether a list has one name per line although it would fit on one: as the list above it, else as most."""
     votes = 0
     for other in keys(source, "structure"):
-        if isinstance(other.statement, ast.Assign) and other.item is None and len(other.objects) > 1:
+        if other.assigns and other.item is None and other.count > 1:
             text = get_lines(source, other.statement.lineno, last_line(other.statement))
             if len(code_names.collapse(text)) <= width:
                 vote = 1 if "\n" in text else -1
@@ -221,5 +236,5 @@ def _new_item(source: str, entry: Entry, present: list[Key], key_position: Posit
         raise AnchorNotFound(entry.path, f"{STRUCTURE} with one module per line")
     text = f'{indent_of(source, items[0].lineno)}"{entry.key}": ["{entry.object}"],'
     before = present[index - 1]
-    line = items[index].lineno if index == 0 else last_line(before.names or items[index - 1]) + 1
+    line = items[index].lineno if index == 0 else last_line(before.brackets or items[index - 1]) + 1
     return insert_before(source, line, text)

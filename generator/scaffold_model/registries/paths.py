@@ -9,7 +9,8 @@ from ..plan import Export
 from .base import ROOT, Subject, area
 
 PACKAGED = ("pipelines", "modular_pipelines", "schedulers")
-EXPORTED = (*PACKAGED, "models", "hooks", "guiders")
+PLAIN = ("hooks", "guiders")
+EXPORTED = (*PACKAGED, "models", *PLAIN)
 
 
 def module_of(export: Export) -> tuple[str, ...]:

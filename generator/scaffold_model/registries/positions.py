@@ -14,6 +14,7 @@ from ..code.ordering import (
     import_name_key,
     object_key,
     plain_key,
+    sorted_among,
     sorted_position,
 )
 from .base import Entry
@@ -21,22 +22,22 @@ from .base import Entry
 
 def by_import_order(present: Sequence[str], name: str, entry: Entry) -> int:
     """Names as ruff's isort rules order them."""
-    return sorted_position([import_name_key(item) for item in present], import_name_key(name))
+    return sorted_among(present, name, import_name_key)
 
 
 def by_object_order(present: Sequence[str], name: str, entry: Entry) -> int:
     """Names as the repository's own init sorter orders them."""
-    return sorted_position([object_key(item) for item in present], object_key(name))
+    return sorted_among(present, name, object_key)
 
 
 def by_module_order(present: Sequence[str], name: str, entry: Entry) -> int:
     """Modules as ruff's isort rules order them."""
-    return sorted_position([import_module_key(item) for item in present], import_module_key(name))
+    return sorted_among(present, name, import_module_key)
 
 
 def by_ascii(present: Sequence[str], name: str, entry: Entry) -> int:
     """Plain sorted order."""
-    return sorted_position([plain_key(item) for item in present], plain_key(name))
+    return sorted_among(present, name, plain_key)
 
 
 def beside_family(present: Sequence[str], name: str, entry: Entry) -> int:
