@@ -188,7 +188,7 @@ def _part(plan: Plan, registries: Collection[str]) -> Plan:
 
 def _with_manifest(spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]) -> Plan:
     manifest = read_manifest(snapshot, spec.name) or new_manifest(head)
-    manifest.record_created({path: text for path, text in texts.items() if spec.owns(path)})
+    manifest.record_created(texts)
     manifest.record_entries(plan.entries)
     path = manifest_path(spec.name)
     before = snapshot.read(path)
