@@ -1,4 +1,4 @@
-"""The commands for a model that is there already: take its registrations out, take all of it out."""
+"""The commands for a model that is there already: bring it up to date, take its registrations or all of it out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import sys
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .command_line import checkout_option, dry_run_option, json_option
+from .command_line import (
+    DONE,
+    FOUND,
+    checkout_option,
+    dry_run_option,
+    json_option,
+    prover,
+    python_option,
+    ruff_of,
+)
+from .errors import BadInput
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -75,4 +85,61 @@ def _show_removal(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     print_removal(plan)
 
 
-LIFE_COMMANDS: tuple[click.Command, ...] = (unregister, remove)
+@click.command()
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Every scaffold of the checkout.")
+@click.option("--check", "only_check", is_flag=True, help="Only say whether an update exists; exit 1 if so.")
+@click.option("--conventions", is_flag=True, help="Also move to the conventions that the checkout has now.")
+@python_option
+@checkout_option
+@dry_run_option
+@json_option
+def update(
+    name: str | None, every: bool, only_check: bool, checkout: Path | None, as_json: bool, **options: Any
+) -> int:
+    """Bring the scaffold NAME to the current template by a three-way merge, then register."""
+    from .checkout import apply, changing, find_checkout
+    from .report import change_json, print_json, print_update
+    from .snapshot import Snapshot
+    from .updating import check_place, read_scaffold, scaffolds, update_scaffold
+    from .versions import newest_version
+
+    if (name is None) is not every:
+        raise BadInput("give the NAME of a scaffold, or --all")
+    root = find_checkout(checkout or Path.cwd())
+    check_place(root)
+    names = [name] if name is not None else scaffolds(Snapshot(root))
+    # All records are read before the first one is worked on, so that a broken one stops nothing halfway.
+    records = [read_scaffold(Snapshot(root), each) for each in names]
+    newest = newest_version()
+    dry_run = options["dry_run"]
+    shown: list[dict[str, Any]] = []
+    found = False
+    for record in records:
+        told = {"name": record.name, "from": record.version, "to": newest.name}
+        if only_check:
+            current = newest.is_recorded_as(record.version)
+            found = found or not current
+            shown.append({**told, "current": current})
+            if not as_json:
+                end = "is up to date" if current else f"can be updated to {newest.name}"
+                click.echo(f"{record.name}, template {record.version}: {end}")
+            continue
+        with nullcontext() if dry_run else changing(root):
+            snapshot = Snapshot(root)
+            ruff = ruff_of(options["python"], root)
+            done = update_scaffold(root, snapshot, record, ruff, conventions=options["conventions"])
+            if not dry_run:
+                apply(root, done.plan, prover(done.plan))
+        found = found or bool(done.conflicts)
+        shown.append({**told, "conflicts": list(done.conflicts), **change_json(done.plan, dry_run=dry_run)})
+        if dry_run and not as_json:
+            sys.stdout.write(done.plan.diff())
+        elif not as_json:
+            print_update(record.name, (record.version, newest.name), done)
+    if as_json:
+        print_json({"updates": shown})
+    return FOUND if found else DONE
+
+
+LIFE_COMMANDS: tuple[click.Command, ...] = (update, unregister, remove)

@@ -67,20 +67,28 @@ def locked(root: Path) -> Iterator[None]:
     if root in _held:
         yield
         return
-    folder = home(root)
-    path = folder / "lock"
-    descriptor = _acquire(root, path)
+    path = home(root) / "lock"
+    try:
+        descriptor = _acquire(root, path)
+    except OSError as error:
+        raise BrokenFile(
+            f"the lock {path} could not be written ({error.strerror})", hint="nothing was changed; mend that"
+        ) from error
     _held.add(root)
     try:
         yield
     finally:
         _held.discard(root)
-        # Taken away while it is held: whoever waits for this very file finds that it has gone, and tries again.
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        os.close(descriptor)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        _release(descriptor, path)
+
+
+def _release(descriptor: int, path: Path) -> None:
+    """Taken away while it is held: whoever waits for this very file finds that it has gone, and tries again."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    os.close(descriptor)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
 
 
 def _acquire(root: Path, path: Path) -> int:
@@ -93,21 +101,22 @@ def _acquire(root: Path, path: Path) -> int:
         except FileNotFoundError:
             # The one who held it has just cleared the folder away.
             continue
-        except OSError as error:
-            raise BrokenFile(
-                f"the lock {path} could not be written ({error.strerror})", hint="nothing was changed; mend that"
-            ) from error
         if _lock(descriptor) and _is_at(descriptor, path):
             if git is None or not (git / "index.lock").exists():
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()} {_command()}\n".encode())
+                try:
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()} {_command()}\n".encode())
+                except OSError:
+                    _release(descriptor, path)
+                    raise
                 return descriptor
             busy = "git is at work in this checkout (index.lock exists)"
             hint = f"wait for it, or remove {git / 'index.lock'} if no git process runs"
+            _release(descriptor, path)
         else:
             busy = f"the checkout is being changed by {_holder(path)}"
             hint = "wait for it and run again"
-        os.close(descriptor)
+            os.close(descriptor)
         if time.monotonic() > deadline:
             raise Busy(busy, hint=hint)
         time.sleep(_POLL)

@@ -14,6 +14,7 @@ from .spec import ModelSpec
 if TYPE_CHECKING:
     from .check import Checked
     from .plan import Finding
+    from .update import Updated
     from .verify import Verification
 
 
@@ -108,6 +109,23 @@ def print_removal(plan: Plan) -> None:
         click.secho("Next", bold=True)
         for step in plan.next_steps:
             click.echo(f"  {step}")
+
+
+def print_update(name: str, versions: tuple[str, str], updated: Updated) -> None:
+    """The summary of an update: the files that changed, and the conflicts."""
+    import click
+
+    plan = updated.plan
+    if not plan:
+        click.echo(f"{name} is up to date (template {versions[0]})")
+        return
+    click.secho(f"{name}: template {versions[0]} -> {versions[1]}", bold=True)
+    marks = [("new", new.path) for new in plan.new_files] + [("removed", gone.path) for gone in plan.removed]
+    marks += [("conflict" if edit.path in updated.conflicts else "updated", edit.path) for edit in plan.edits]
+    for mark, path in marks:
+        click.secho(f"  {mark:8}  {path}", fg="red" if mark == "conflict" else None)
+    for notice in plan.notices:
+        click.echo(f"{click.style('notice', fg='yellow')}  {notice}")
 
 
 def verification_json(verification: Verification) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def create(
     others = {path: text for path, text in rendered.items() if path not in files}
     texts = finished(spec, snapshot, files, ruff)
     created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
-    plan = _extend_and_register(spec, snapshot, created, register_too=True)
+    plan = extend_and_register(spec, snapshot, created, register_too=True)
     return _with_manifest(spec, snapshot, head, plan, texts)
 
 
@@ -148,11 +148,11 @@ def complete(
         changed = {path: text for path, text in texts.items() if text != files[path]}
         texts = {**texts, **formatted(spec, changed, ruff)}
     edits = tuple(Edit(path, files[path], text) for path, text in sorted(texts.items()) if text != files[path])
-    plan = _extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
+    plan = extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
     return _with_manifest(spec, snapshot, head, plan, texts) if first or fresh else plan
 
 
-def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
+def extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
     if spec.lora == "yes":
         from .lora import add_lora_mixin
 

@@ -103,7 +103,9 @@ def run(root: Path, changes: Sequence[Change], prove: Callable[[], None] | None 
         if (folder / JOURNAL).exists():
             _undo(root)
         raise
-    _clear(root)
+    with contextlib.suppress(OSError):
+        # The change has happened; what can not be cleared away now is for the next command.
+        _clear(root)
 
 
 @contextlib.contextmanager
@@ -136,8 +138,11 @@ def _settle(root: Path) -> None:
         for line in ("an interrupted run was undone", *_undo(root)):
             # On standard error, so that a JSON object on standard output stays alone.
             print(f"scaffold-model: {line}", file=sys.stderr)
-    if (folder / DONE).exists():
-        _clear(root)
+    with contextlib.suppress(OSError):
+        if (folder / DONE).exists():
+            _clear(root)
+        # A journal that was never in force.
+        (folder / f"{JOURNAL}.new").unlink(missing_ok=True)
 
 
 def _undo(root: Path) -> list[str]:
