@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ from .command_line import (
     prover,
     python_option,
     ruff_of,
+    show_change,
+    yes_option,
 )
 from .errors import BadInput
 
 if TYPE_CHECKING:
     from .plan import Plan
+    from .spec import ModelSpec
 
 
 @click.command()
@@ -142,4 +146,64 @@ def update(
     return FOUND if found else DONE
 
 
-LIFE_COMMANDS: tuple[click.Command, ...] = (update, unregister, remove)
+@click.command()
+@click.argument("name")
+@click.option("--set", "given", multiple=True, metavar="QUESTION=ANSWER", help="An answer that the files do not show.")
+@python_option
+@checkout_option
+@dry_run_option
+@json_option
+@yes_option
+def adopt(
+    name: str, given: tuple[str, ...], checkout: Path | None, dry_run: bool, as_json: bool, **options: Any
+) -> None:
+    """Rebuild the lost record of the scaffold NAME (`.scaffold/NAME`) from its files, so that it can be updated."""
+    from .adoption import adopt as plan_adopt
+    from .adoption import detect_answers
+    from .ask import ask_unseen
+    from .checkout import apply, changing, exclude_state, find_checkout, head
+    from .manifest import new_manifest
+    from .preflight import house_answers
+    from .render import render
+    from .scaffold import finished
+    from .snapshot import Snapshot
+    from .spec import ModelSpec
+
+    told: dict[str, Any] = dict(_assignment(text) for text in given)
+    root = find_checkout(checkout or Path.cwd())
+    seen = detect_answers(Snapshot(root), name)
+    unseen = {question: why for question, why in seen.unseen.items() if question not in told}
+    if unseen and sys.stdin.isatty() and not options["yes"] and not as_json:
+        told.update(ask_unseen(unseen))
+        unseen = {}
+    if "task" in told:
+        told["task"] = told["task"].replace(",", " ").split()
+    with nullcontext() if dry_run else changing(root):
+        snapshot = Snapshot(root)
+        stand = head(root)
+        spec = ModelSpec.from_answers({**house_answers(snapshot, stand), **seen.answers, **told})
+        rendered = render(spec.answers())
+        own = {path: text for path, text in rendered.items() if path.endswith(".py") or spec.owns(path)}
+        done = {**rendered, **finished(spec, snapshot, own, ruff_of(options["python"], root))}
+        plan = plan_adopt(snapshot, spec, new_manifest(stand), done)
+        guesses = (f"{question} is taken to be {_shown(spec, question)}: {why}" for question, why in unseen.items())
+        plan = replace(plan, notices=(*plan.notices, *guesses))
+        if not dry_run:
+            exclude_state(root)
+            apply(root, plan)
+    show_change(plan, dry_run=dry_run, as_json=as_json)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    question, separator, answer = text.partition("=")
+    if not separator:
+        raise BadInput(f"--set {text!r} is no QUESTION=ANSWER", hint="for example --set attention=cross")
+    return question.replace("-", "_"), answer
+
+
+def _shown(spec: ModelSpec, question: str) -> str:
+    value = getattr(spec, question)
+    return " ".join(value) if isinstance(value, tuple) else value or "nothing"
+
+
+LIFE_COMMANDS: tuple[click.Command, ...] = (update, adopt, unregister, remove)
