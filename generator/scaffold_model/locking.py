@@ -12,7 +12,8 @@ from pathlib import Path
 from .errors import BrokenFile, ScaffoldError
 
 #: Seconds that a second run waits for the first one, or for git, before it is refused.
-WAIT = 10.0
+WAIT = 30.0
+_PATIENCE = 1.0
 _POLL = 0.02
 
 #: Checkouts that this process holds the lock of; a change within a change takes no second one.
@@ -92,7 +93,8 @@ def _release(descriptor: int, path: Path) -> None:
 
 
 def _acquire(root: Path, path: Path) -> int:
-    deadline = time.monotonic() + WAIT
+    start = time.monotonic()
+    told = False
     git = git_folder(root)
     while True:
         try:
@@ -117,8 +119,12 @@ def _acquire(root: Path, path: Path) -> int:
             busy = f"the checkout is being changed by {_holder(path)}"
             hint = "wait for it and run again"
             os.close(descriptor)
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - start
+        if waited > WAIT:
             raise Busy(busy, hint=hint)
+        if waited > _PATIENCE and not told:
+            print(f"scaffold-model: waiting: {busy}", file=sys.stderr)
+            told = True
         time.sleep(_POLL)
 
 

@@ -8,6 +8,7 @@ from .code.syntax import parse
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
+from .guard import guarded_insert
 from .plan import Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry, Subject, dummy_objects, modular_mapping, toctree
 from .registries.base import ROOT, Page
@@ -193,7 +194,7 @@ def _insert(
 ) -> list[tuple[Registry, Entry]]:
     done: list[tuple[Registry, Entry]] = []
     for entry in _missing(normal.snapshot, conventions, registry, subjects):
-        normal.edited[entry.path] = registry.insert(_source(normal.snapshot, entry), entry)
+        normal.edited[entry.path] = guarded_insert(registry, _source(normal.snapshot, entry), entry)
         done.append((registry, entry))
     return done
 
