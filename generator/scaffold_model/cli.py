@@ -161,7 +161,7 @@ def main() -> NoReturn:
         _exit(code if isinstance(code, int) else DONE)
     except ScaffoldError as error:
         _refuse(error, as_json)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _refuse(Stopped("stopped; nothing was written"), as_json)
     except click.ClickException as error:
         _refuse(BadInput(error.format_message().rstrip("."), hint="see scaffold-model --help"), as_json)
