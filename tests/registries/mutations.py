@@ -116,8 +116,10 @@ def _wrapped(text: str, number: int, head: str, tail: str) -> str:
     if not simple:
         return text
     node = simple[number % len(simple)]
-    assert node.end_lineno is not None
     lines = text.split("\n")
+    if node.end_lineno is None or node.end_lineno > len(lines):
+        # A carriage return alone ends a line for Python and for nobody else.
+        return text
     indent = _indent(lines[node.lineno - 1])
     body = [f"    {line}" if line.strip() else line for line in lines[node.lineno - 1 : node.end_lineno]]
     parts = (
