@@ -526,12 +526,16 @@ def test_a_signal_in_the_prompt_writes_nothing(checkout: Path, number: signal.Si
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        # Test runners start their workers with SIGINT ignored, which a child would inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     shown = b""
     while b"snake_case" not in shown:
         shown += os.read(ours, 1000)
+    # A signal in the instant before the terminal is read would wait for a line.
+    time.sleep(0.5)
     process.send_signal(number)
-    code = process.wait(timeout=30)
+    code = process.wait(timeout=60)
     os.close(theirs)
     if number == signal.SIGINT:
         assert code == 2

@@ -24,8 +24,14 @@ PAGE = "docs/source/en/api/pipelines/foo.md"
 SCRIPT = "scripts/convert_foo_to_diffusers.py"
 PARITY = ".scaffold/foo/parity.py"
 MODULAR_INIT = "src/diffusers/modular_pipelines/__init__.py"
-#: Names as in the tests of the main job: short, with a digit, long enough to wrap every line.
-NAMES = {"foo": [], "y2": ["--standard"], "my_very_long_model_name_version_fifteen": ["--both", "--lora"]}
+#: The names of the main job's tests: short, with digits, and so long that lines wrap; in every format.
+NAMES = {
+    "foo": [],
+    "foo2": ["--standard"],
+    "my_very_long_model_name_v15": ["--both", "--lora"],
+    "sd4": ["--class-prefix", "SD4", "--title", "SD4"],
+    "y_image": ["--both", "--attention", "cross"],
+}
 
 
 def git(root: Path, *arguments: str) -> str:
