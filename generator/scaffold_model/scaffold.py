@@ -98,7 +98,7 @@ def create(
     others = {path: text for path, text in rendered.items() if path not in files}
     texts = finished(spec, snapshot, files, ruff)
     created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
-    plan = extend_and_register(spec, snapshot, created, register_too=True)
+    plan = _extend_and_register(spec, snapshot, created, register_too=True)
     return _with_manifest(spec, snapshot, head, plan, texts)
 
 
@@ -148,11 +148,11 @@ def complete(
         changed = {path: text for path, text in texts.items() if text != files[path]}
         texts = {**texts, **formatted(spec, changed, ruff)}
     edits = tuple(Edit(path, files[path], text) for path, text in sorted(texts.items()) if text != files[path])
-    plan = extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
+    plan = _extend_and_register(spec, snapshot, Plan(edits=edits), register_too=register_too)
     return _with_manifest(spec, snapshot, head, plan, texts) if first or fresh else plan
 
 
-def extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
+def _extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, register_too: bool) -> Plan:
     if spec.lora == "yes":
         from .lora import add_lora_mixin
 
@@ -174,6 +174,11 @@ def extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan, *, regi
         # Notices are about classes whose place can not be told from the code; those of a scaffold are known.
         plan = merge_plans(plan, replace(registered, notices=()))
     return replace(plan, next_steps=next_steps(spec, registered=register_too))
+
+
+def extend_and_register(spec: ModelSpec, snapshot: Snapshot, plan: Plan) -> Plan:
+    """``plan`` with all that the answers ask for beside the model's own files; what is there already is left alone."""
+    return _extend_and_register(spec, snapshot, plan, register_too=True)
 
 
 def _part(plan: Plan, registries: Collection[str]) -> Plan:

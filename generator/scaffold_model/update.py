@@ -109,7 +109,7 @@ def update(
         notices.append("settle the conflicts, then run `scaffold-model register`")
         plan = replace(plan, notices=tuple(notices))
     else:
-        plan = replace(extend_and_register(spec, snapshot, plan, register_too=True), next_steps=())
+        plan = replace(extend_and_register(spec, snapshot, plan), next_steps=())
     if plan or theirs[answers] != snapshot.read(answers):
         plan = _with_state(plan, snapshot, spec, manifest, theirs)
     return Updated(plan, tuple(conflicts))
