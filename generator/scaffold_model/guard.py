@@ -23,10 +23,11 @@ def guarded_insert(registry: Registry, source: str, entry: Entry) -> str:
     """
     try:
         after = registry.insert(source, entry)
-        if after == source:
+        before = registry.listed(source)
+        if after == source and any(entry.is_listed_as(item) for item in before):
             return source
         added = _facts(registry.listed(after))
-        added.subtract(_facts(registry.listed(source)))
+        added.subtract(_facts(before))
         if entry.path.endswith(".py"):
             parse(after)
     except ScaffoldError:
