@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, git_status
+from conftest import ROOT, git_status, run_command
 
 FINISH = str(ROOT / "tasks" / "finish.py")
 COPIER = [
@@ -93,6 +93,11 @@ def test_copier_updates_a_scaffold_and_keeps_edits(checkout: Path, tmp_path: Pat
     subprocess.run([*copy, str(template), "."], cwd=checkout, check=True, capture_output=True)
     decoders = checkout / "src/diffusers/modular_pipelines/foo/decoders.py"
     decoders.write_text(decoders.read_text() + "\n\n# An edit of the contributor.\n")
+    harness = checkout / ".scaffold/foo/parity.py"
+    harness.write_bytes(harness.read_bytes() + b"# An edit of the harness.\n")
+    edited = harness.read_bytes()
+    script = checkout / "scripts/convert_foo_to_diffusers.py"
+    script.unlink()
     git(checkout, "add", "-A")
     git(checkout, "commit", "-qm", "Add Foo")
 
@@ -117,3 +122,7 @@ def test_copier_updates_a_scaffold_and_keeps_edits(checkout: Path, tmp_path: Pat
     lines = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     assert lines == ["-        num_layers: int = 24,", "+        num_layers: int = 28,"]
     assert "v1.1.0" in (checkout / ".scaffold/foo/answers.yml").read_text()
+    assert harness.read_bytes() == edited
+    assert not script.exists()
+    # Nothing is registered twice: the diff above holds no registry, and there is nothing left to register.
+    assert '"unchanged"' in run_command("register", "--json", cwd=checkout).stdout

@@ -56,6 +56,22 @@ def ask_missing(given: Mapping[str, Any]) -> dict[str, Any]:
     return answers
 
 
+def ask_unseen(unseen: Mapping[str, str]) -> dict[str, str]:
+    """Answers to questions that the files of a model leave open, each asked with the reason.
+
+    Raises:
+        click.Abort: The terminal was closed, or Ctrl-C was pressed.
+    """
+    answers = {}
+    for question, why in unseen.items():
+        if question in CHOICES and question != "task":
+            kind = click.Choice(CHOICES[question])
+            answers[question] = click.prompt(f"{question} ({why})", type=kind, default=CHOICES[question][0], err=True)
+        else:
+            answers[question] = click.prompt(f"{question} ({why})", default="", show_default=False, err=True)
+    return {question: answer for question, answer in answers.items() if answer}
+
+
 def _checked_name(value: str) -> str:
     try:
         return ModelSpec(name=value).name

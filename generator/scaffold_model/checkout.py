@@ -1,4 +1,4 @@
-"""The only module that touches a checkout: find it, ask git about it, and apply a plan, or nothing of it."""
+"""What touches a checkout: find it, ask git about it, and apply a plan, or nothing of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,32 @@ import contextlib
 import os
 import stat
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import BrokenFile, NotACheckout, ScaffoldError
+from . import transaction
+from .errors import BrokenFile, NotACheckout
+from .locking import common_folder
 from .plan import Plan
 from .snapshot import Snapshot
+from .transaction import Change, ChangedMeanwhile, changing
 
 ROOT_INIT = "src/diffusers/__init__.py"
+
+__all__ = [
+    "ROOT_INIT",
+    "ChangedMeanwhile",
+    "Head",
+    "apply",
+    "before_branch",
+    "changing",
+    "exclude_state",
+    "find_checkout",
+    "git",
+    "head",
+    "remove_created",
+]
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class Head:
 
 
 def find_checkout(start: Path) -> Path:
-    """The checkout of diffusers that holds ``start``.
+    """The checkout of diffusers that holds ``start``; what an interrupted run left there is put in order first.
 
     Raises:
         NotACheckout: There is none, or it is a checkout of another project.
@@ -44,6 +60,7 @@ def find_checkout(start: Path) -> Path:
         raise NotACheckout(f"{start} is no folder", hint="give a clone of huggingface/diffusers with --checkout DIR")
     for folder in (start, *start.parents):
         if (folder / ROOT_INIT).is_file():
+            transaction.recover(folder)
             return _supported(folder)
         if (folder / ".git").exists():
             raise NotACheckout(
@@ -91,9 +108,6 @@ def head(checkout: Path) -> Head:
     return Head(commit, year, branch)
 
 
-EXCLUDE_LINE = "/.scaffold/"
-
-
 def before_branch(checkout: Path, paths: Iterable[str]) -> dict[str, str]:
     """The texts of ``paths`` where this branch left the upstream one; at HEAD where there is no upstream."""
     upstreams = ("upstream/main", "origin/main", "@{upstream}")
@@ -111,31 +125,50 @@ def _git_or_none(checkout: Path, *arguments: str) -> str | None:
         return None
 
 
+EXCLUDE_LINE = "/.scaffold/"
+
+
 def exclude_state(checkout: Path) -> bool:
-    """Add ``/.scaffold/`` to git's own exclude file, so that nothing of it enters a pull request; False if it was there."""
-    path = _exclude_file(checkout)
-    text = path.read_text() if path.is_file() else ""
-    if EXCLUDE_LINE in text.splitlines():
+    """Add ``/.scaffold/`` to git's own exclude file, so that nothing of it enters a pull request; False if it was there.
+
+    Raises:
+        BrokenFile: The file can not be written.
+    """
+    folder = common_folder(checkout)
+    if folder is None:
+        raise NotACheckout(f"{checkout} is no git repository", hint="scaffolding needs a clone with its git history")
+    path = folder / "info" / "exclude"
+    text = path.read_bytes() if path.is_file() else b""
+    if EXCLUDE_LINE.encode() in text.splitlines():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + ("" if not text or text.endswith("\n") else "\n") + EXCLUDE_LINE + "\n")
+    if path.is_symlink():
+        raise BrokenFile("is a symbolic link", path=str(path), hint=f"add the line {EXCLUDE_LINE} to it and run again")
+    separator = b"" if not text or text.endswith(b"\n") else b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name("exclude.scaffold-model")
+        beside.write_bytes(text + separator + EXCLUDE_LINE.encode() + b"\n")
+        os.replace(beside, path)
+    except OSError as error:
+        raise BrokenFile(
+            f"could not be written ({error.strerror})", path=str(path), hint="mend that and run again"
+        ) from error
     return True
 
 
-def _exclude_file(checkout: Path) -> Path:
-    return checkout / git(checkout, "rev-parse", "--git-path", "info/exclude")
-
-
 def check_writable(checkout: Path, plan: Plan) -> None:
-    """Refuse, before anything is written, a plan that needs a file or a folder without its owner's write bit.
+    """Refuse, before anything is written, a plan for files that could not be kept in the form that they have.
 
     The mode is read, since ``os.access`` says yes to root.
 
     Raises:
-        BrokenFile: Such a file, a symbolic link in the way, or a file that a new one would overwrite.
+        BrokenFile: A file or folder without its owner's write bit, a symbolic link in the way, a file with a second
+            name, a path that leads out of the checkout, or a file that a new one would overwrite.
     """
-    for path in [edit.path for edit in plan.edits] + [new.path for new in plan.new_files]:
+    for path in _paths(plan):
         target = checkout / path
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise BrokenFile("leads out of the checkout", path=path, hint="report this; nothing was written")
         for parent in reversed(target.parents):
             if parent.is_symlink() and checkout in parent.parents:
                 raise BrokenFile(
@@ -147,6 +180,12 @@ def check_writable(checkout: Path, plan: Plan) -> None:
             raise BrokenFile("is a symbolic link", path=path, hint="replace it by a real file and run again")
         if target.exists():
             _need_write_bit(target, path, "file")
+            if target.is_file() and target.stat().st_nlink > 1:
+                raise BrokenFile(
+                    "has a second name (a hard link), which would keep the old text",
+                    path=path,
+                    hint="replace it by a copy of its own and run again",
+                )
         parent = target.parent
         while not parent.exists():
             parent = parent.parent
@@ -156,6 +195,10 @@ def check_writable(checkout: Path, plan: Plan) -> None:
             raise BrokenFile("exists already", path=new.path, hint="choose another --name, or remove the file first")
 
 
+def _paths(plan: Plan) -> list[str]:
+    return [item.path for items in (plan.edits, plan.new_files, plan.removed) for item in items]
+
+
 def _need_write_bit(target: Path, path: str, what: str) -> None:
     mode = stat.S_IMODE(target.stat().st_mode)
     if not mode & stat.S_IWUSR:
@@ -163,98 +206,33 @@ def _need_write_bit(target: Path, path: str, what: str) -> None:
         raise BrokenFile(f"{subject}, mode {mode:04o}", path=path, hint="`chmod u+w` it and run again")
 
 
-class ChangedMeanwhile(ScaffoldError):
-    """A file was changed by somebody else between plan and apply."""
-
-
 def apply(checkout: Path, plan: Plan, prove: Callable[[Snapshot], None] | None = None) -> None:
-    """Write a plan: all of it, or, when anything goes wrong, nothing.
-
-    New texts are written beside their targets first and swapped in by rename, file modes kept. When a write or
-    ``prove`` (called with a fresh snapshot of the result) fails, everything is put back as it was.
+    """Write a plan: all of it, or, when anything goes wrong or the process dies, nothing. See `transaction`.
 
     Args:
         checkout: The root folder.
         plan: What to write.
-        prove: A check of the result on disk; raises to have the plan rolled back.
+        prove: A check of the result on disk, given a fresh snapshot; raises to have the plan rolled back.
 
     Raises:
         BrokenFile: A file can not be written.
         ChangedMeanwhile: A file no longer has the text that the plan was made for.
     """
-    check_writable(checkout, plan)
-    current = Snapshot(checkout)
-    for edit in plan.edits:
-        if current.read(edit.path) != edit.before:
-            raise ChangedMeanwhile("was changed while the plan was made", path=edit.path, hint="run again")
-    undo: list[Callable[[], None]] = []
-    try:
-        staged: list[tuple[str, Path]] = []
-        for new in plan.new_files:
-            _make_folders((checkout / new.path).parent, undo)
-            staged.append((_stage(checkout / new.path, new.text, 0o644, undo), checkout / new.path))
-        for edit in plan.edits:
-            target = checkout / edit.path
-            mode = stat.S_IMODE(target.stat().st_mode)
-            staged.append((_stage(target, edit.after, mode, undo), target))
-        originals = {target: target.read_bytes() if target.exists() else None for _, target in staged}
-        for temporary, target in staged:
-            undo.append(_restorer(target, originals[target]))
-            os.replace(temporary, target)
-        if prove is not None:
-            prove(Snapshot(checkout))
-    except BaseException as error:
-        for step in reversed(undo):
-            step()
-        if isinstance(error, OSError):
+    changes = [Change(new.path, None, new.text.encode("utf-8")) for new in plan.new_files]
+    changes += [Change(edit.path, edit.before.encode("utf-8"), edit.after.encode("utf-8")) for edit in plan.edits]
+    changes += [Change(gone.path, gone.before.encode("utf-8"), None) for gone in plan.removed]
+    if not changes:
+        return
+    with changing(checkout):
+        check_writable(checkout, plan)
+        try:
+            transaction.run(checkout, changes, None if prove is None else lambda: prove(Snapshot(checkout)))
+        except OSError as error:
             raise BrokenFile(
                 f"could not be written ({error.strerror})",
-                path=_relative(error.filename, checkout),
+                path=os.path.relpath(error.filename, checkout) if isinstance(error.filename, str) else None,
                 hint="nothing was changed; mend that and run again",
             ) from error
-        raise
-
-
-def _relative(filename: object, checkout: Path) -> str | None:
-    return os.path.relpath(filename, checkout) if isinstance(filename, str) else None
-
-
-def _make_folders(folder: Path, undo: list[Callable[[], None]]) -> None:
-    missing: list[Path] = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for one in reversed(missing):
-        one.mkdir()
-        undo.append(one.rmdir)
-
-
-def _stage(target: Path, text: str, mode: int, undo: list[Callable[[], None]]) -> str:
-    """Write ``text`` to a temporary file beside ``target``; the undo step removes it if it is still there."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".scaffold-model")
-
-    def remove() -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-    undo.append(remove)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text.encode("utf-8"))
-    os.chmod(temporary, mode)
-    return temporary
-
-
-def _restorer(target: Path, original: bytes | None) -> Callable[[], None]:
-    def restore() -> None:
-        if original is None:
-            with contextlib.suppress(FileNotFoundError):
-                target.unlink()
-        elif target.read_bytes() != original:
-            mode = stat.S_IMODE(target.stat().st_mode)
-            target.write_bytes(original)
-            target.chmod(mode)
-
-    return restore
 
 
 def remove_created(checkout: Path, files: list[str], places: Iterable[str] = ()) -> None:

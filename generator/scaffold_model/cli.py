@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +27,8 @@ from .command_line import (
     yes_option,
 )
 from .commands import COMMANDS
-from .errors import BadInput, ScaffoldError
+from .errors import BadInput, ScaffoldError, Stopped
+from .life_commands import LIFE_COMMANDS
 
 
 class _Group(click.Group):
@@ -109,7 +111,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 def _create(options: dict[str, Any]) -> None:
     from .ask import ask_missing
-    from .checkout import apply, exclude_state, find_checkout, head
+    from .checkout import apply, changing, exclude_state, find_checkout, head
     from .preflight import check_spec, fitted_spec
     from .render import render
     from .scaffold import create, parse_answers
@@ -131,19 +133,20 @@ def _create(options: dict[str, Any]) -> None:
     root = find_checkout(options["checkout"] or Path.cwd())
     if asking:
         given = ask_missing(given)
-    snapshot = Snapshot(root)
-    stand = head(root)
-    spec = fitted_spec(given, snapshot, stand)
-    check_spec(spec, snapshot)
-    rendered = render(spec.answers(), options["vcs_ref"])
-    plan = create(spec, snapshot, stand, rendered, ruff_of(options["python"], root))
-    if not options["dry_run"]:
-        apply(root, plan, prover(plan))
-        exclude_state(root)
+    with nullcontext() if options["dry_run"] else changing(root):
+        snapshot = Snapshot(root)
+        stand = head(root)
+        spec = fitted_spec(given, snapshot, stand)
+        check_spec(spec, snapshot)
+        rendered = render(spec.answers(), options["vcs_ref"])
+        plan = create(spec, snapshot, stand, rendered, ruff_of(options["python"], root))
+        if not options["dry_run"]:
+            exclude_state(root)
+            apply(root, plan, prover(plan))
     show_change(plan, dry_run=options["dry_run"], as_json=options["as_json"], spec=spec)
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, *LIFE_COMMANDS):
     cli.add_command(command)
 
 
@@ -158,9 +161,8 @@ def main() -> NoReturn:
         _exit(code if isinstance(code, int) else DONE)
     except ScaffoldError as error:
         _refuse(error, as_json)
-    except click.exceptions.Abort:
-        click.echo("stopped; nothing was written", err=True)
-        _exit(REFUSED)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _refuse(Stopped("stopped; nothing was written"), as_json)
     except click.ClickException as error:
         _refuse(BadInput(error.format_message().rstrip("."), hint="see scaffold-model --help"), as_json)
     except BrokenPipeError:

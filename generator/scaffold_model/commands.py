@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,17 @@ def complete(
     if from_copier is not None:
         _complete_for_copier(name, from_copier, python)
         return
-    from .checkout import apply, exclude_state, find_checkout, head
+    from .checkout import apply, changing, exclude_state, find_checkout, head
     from .scaffold import complete as plan_complete
 
     root = find_checkout(checkout or Path.cwd())
-    snapshot = Snapshot(root)
-    spec = read_spec(snapshot, name)
-    plan = plan_complete(spec, snapshot, head(root), ruff_of(python, root))
-    if not dry_run:
-        apply(root, plan, prover(plan))
-        exclude_state(root)
+    with nullcontext() if dry_run else changing(root):
+        snapshot = Snapshot(root)
+        spec = read_spec(snapshot, name)
+        plan = plan_complete(spec, snapshot, head(root), ruff_of(python, root))
+        if not dry_run:
+            exclude_state(root)
+            apply(root, plan, prover(plan))
     show_change(plan, dry_run=dry_run, as_json=as_json, spec=spec)
 
 
@@ -60,7 +62,7 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
     The temporary renders of an update are no checkout: there the files are formatted, so that old and new differ
     only in what the template changed, and nothing else is done. A copy that is refused takes its files with it.
     """
-    from .checkout import ROOT_INIT, apply, exclude_state, find_checkout, head, remove_created
+    from .checkout import ROOT_INIT, apply, changing, exclude_state, find_checkout, head, remove_created
     from .errors import NotACheckout
     from .manifest import owned_texts, read_manifest
     from .preflight import house_answers
@@ -81,8 +83,9 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
         if find_checkout(root) != root.resolve():
             raise NotACheckout(f"{root} is not the root of the checkout", hint="run copier in the root folder")
         stand = head(root)
-        plan = plan_complete(spec, snapshot, stand, ruff_of(python, root), register_too=True, fresh=True)
-        apply(root, plan, prover(plan))
+        with changing(root):
+            plan = plan_complete(spec, snapshot, stand, ruff_of(python, root), register_too=True, fresh=True)
+            apply(root, plan, prover(plan))
     except ScaffoldError:
         if operation == "copy" and first:
             remove_created(Path.cwd(), created, spec.owned_places())
@@ -105,18 +108,19 @@ def _complete_for_copier(name: str, operation: str, python: str | None) -> None:
 @json_option
 def register(also: tuple[str, ...], fix: bool, checkout: Path | None, dry_run: bool, as_json: bool) -> None:
     """Register whatever is on disk and not registered."""
-    from .checkout import apply, before_branch, find_checkout
+    from .checkout import apply, before_branch, changing, find_checkout
     from .registration import BASELINE
     from .registration import register as plan_register
     from .scaffold import record_registered
     from .snapshot import Snapshot
 
     root = find_checkout(checkout or Path.cwd())
-    snapshot = Snapshot(root)
-    base = before_branch(root, BASELINE) if also else None
-    plan = record_registered(snapshot, plan_register(snapshot, also=also, base=base, fix=fix))
-    if not dry_run:
-        apply(root, plan, prover(plan))
+    with nullcontext() if dry_run else changing(root):
+        snapshot = Snapshot(root)
+        base = before_branch(root, BASELINE) if also else None
+        plan = record_registered(snapshot, plan_register(snapshot, also=also, base=base, fix=fix))
+        if not dry_run:
+            apply(root, plan, prover(plan))
     show_change(plan, dry_run=dry_run, as_json=as_json)
 
 
@@ -262,7 +266,7 @@ def check(name: str | None, checkout: Path | None, as_json: bool, **options: Any
     """Find what the repository's CI does not see: in the whole checkout, or for the model NAME."""
     from .check import Request
     from .check import check as run_check
-    from .checkout import apply, find_checkout
+    from .checkout import apply, changing, find_checkout
     from .report import check_json, print_check, print_github, print_json
     from .scaffold import record_registered
     from .snapshot import Snapshot
@@ -271,12 +275,14 @@ def check(name: str | None, checkout: Path | None, as_json: bool, **options: Any
         raise BadInput("--json and --format github exclude each other")
     root = find_checkout(checkout or Path.cwd())
     request = Request(name, options["baseline"], options["copies"], options["fix"])
-    snapshot = Snapshot(root)
-    checked = run_check(root, snapshot, request, lambda: ruff_of(options["python"], root))
-    if checked.plan:
-        checked = replace(checked, plan=record_registered(snapshot, checked.plan))
-    if checked.plan and not options["dry_run"]:
-        apply(root, checked.plan)
+    writing = options["fix"] and not options["dry_run"]
+    with changing(root) if writing else nullcontext():
+        snapshot = Snapshot(root)
+        checked = run_check(root, snapshot, request, lambda: ruff_of(options["python"], root))
+        if checked.plan:
+            checked = replace(checked, plan=record_registered(snapshot, checked.plan))
+        if checked.plan and writing:
+            apply(root, checked.plan)
     if as_json:
         print_json(check_json(checked, fixed=options["fix"], dry_run=options["dry_run"]))
     elif options["output"] == "github":

@@ -52,3 +52,7 @@ class BrokenFile(ScaffoldError):
 
 class CopySourceError(ScaffoldError):
     """A ``# Copied from`` header that can not be filled from this checkout."""
+
+
+class Stopped(ScaffoldError):
+    """The user has stopped the run, with Ctrl-C or by closing the terminal."""

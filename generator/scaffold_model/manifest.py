@@ -34,10 +34,8 @@ class Manifest:
 
     def record_created(self, files: Mapping[str, str]) -> None:
         """Remember new files by the hash of their text."""
-        import hashlib
-
         for path, text in sorted(files.items()):
-            self.created[path] = hashlib.sha256(text.encode("utf-8")).hexdigest()
+            self.created[path] = fingerprint(text)
 
     def record_entries(self, entries: Iterable[Registered]) -> bool:
         """Remember registrations; True when one of them is new."""
@@ -80,6 +78,13 @@ class Manifest:
             )
             + "\n"
         )
+
+
+def fingerprint(text: str) -> str:
+    """What the manifest remembers of a file: the SHA-256 of its text."""
+    import hashlib
+
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def manifest_path(name: str) -> str:

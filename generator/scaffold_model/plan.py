@@ -58,6 +58,14 @@ class NewFile:
 
 
 @dataclass(frozen=True)
+class RemovedFile:
+    """A file that goes; ``before`` is what it must hold then."""
+
+    path: str
+    before: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something missing, misplaced or contradictory."""
 
@@ -72,10 +80,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Plan:
-    """Edits, new files, findings and notices; data, not yet applied."""
+    """Edits, new and removed files, findings and notices; data, not yet applied."""
 
     new_files: tuple[NewFile, ...] = ()
     edits: tuple[Edit, ...] = ()
+    removed: tuple[RemovedFile, ...] = ()
     entries: tuple[Registered, ...] = ()
     findings: tuple[Finding, ...] = ()
     notices: tuple[str, ...] = ()
@@ -83,14 +92,14 @@ class Plan:
 
     def __bool__(self) -> bool:
         """True when applying the plan changes at least one byte."""
-        return bool(self.new_files or self.edits)
+        return bool(self.new_files or self.edits or self.removed)
 
     def overlay(self) -> dict[str, str]:
         """The texts of all files that the plan writes, by path."""
         return {edit.path: edit.after for edit in self.edits} | {new.path: new.text for new in self.new_files}
 
     def diff(self) -> str:
-        """The whole plan as one unified diff, new files included, in the order in which it would be applied."""
+        """The whole plan as one unified diff, new and removed files included, in the order in which it would be applied."""
         parts: list[str] = []
         for new in self.new_files:
             parts.append(f"diff --git a/{new.path} b/{new.path}\nnew file mode 100644\n")
@@ -98,6 +107,9 @@ class Plan:
         for edit in self.edits:
             parts.append(f"diff --git a/{edit.path} b/{edit.path}\n")
             parts.extend(_diff_lines(edit.before, edit.after, f"a/{edit.path}", f"b/{edit.path}"))
+        for gone in self.removed:
+            parts.append(f"diff --git a/{gone.path} b/{gone.path}\ndeleted file mode 100644\n")
+            parts.extend(_diff_lines(gone.before, "", f"a/{gone.path}", "/dev/null"))
         return "".join(parts)
 
 
@@ -144,6 +156,7 @@ def merge_plans(first: Plan, second: Plan) -> Plan:
     return Plan(
         new_files=tuple(created.values()) + second.new_files,
         edits=builder.edits(),
+        removed=first.removed + second.removed,
         entries=first.entries + second.entries,
         findings=first.findings + second.findings,
         notices=first.notices + second.notices,

@@ -9,6 +9,7 @@ from itertools import groupby
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
+from .guard import check_insertions, check_listed, understood
 from .plan import Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page
@@ -196,14 +197,22 @@ def _insert(
     normal: _Normalised, conventions: Conventions, registry: Registry, subjects: Sequence[Subject]
 ) -> list[tuple[Registry, Entry]]:
     done: list[tuple[Registry, Entry]] = []
+    before: dict[str, str] = {}
     for subject in subjects:
         for entry in registry.entries(subject, conventions, normal.snapshot):
             source = _source(normal.snapshot, entry)
-            with _readable(entry.path):
+            with understood(entry, source):
                 edited = registry.insert(source, entry)
-            if edited != source:
-                normal.edited[entry.path] = edited
-                done.append((registry, entry))
+            if edited == source:
+                check_listed(registry, source, entry)
+                continue
+            before.setdefault(entry.path, source)
+            normal.edited[entry.path] = edited
+            done.append((registry, entry))
+    for path, source in before.items():
+        # Once for all entries of a registry: reading a long one again for each would take most of the time.
+        inserted = [entry for _, entry in done if entry.path == path]
+        check_insertions(registry, source, normal.edited[path], inserted)
     return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,14 @@ from .spec import ModelSpec
 if TYPE_CHECKING:
     from .check import Checked
     from .plan import Finding
+    from .update import Updated
     from .verify import Verification
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One object on standard output, nothing else there."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not utf8))
 
 
 def change_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
@@ -31,6 +34,7 @@ def change_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
     return {
         "status": status,
         "created": [new.path for new in plan.new_files],
+        "removed": [gone.path for gone in plan.removed],
         "edited": [{"path": path, "entries": entries} for path, entries in edited.items()],
         "notices": list(plan.notices),
         "next_steps": list(plan.next_steps) if plan else [],
@@ -81,6 +85,47 @@ def print_change(plan: Plan, spec: ModelSpec | None) -> None:
         console.print("[bold]Next[/]")
         for step in plan.next_steps:
             console.print(f"  {escape(step)}")
+
+
+def print_removal(plan: Plan) -> None:
+    """The summary of what was taken out: files, entries by file, notices, what to do next. Without rich, as it is plain."""
+    import click
+
+    if plan.removed:
+        click.secho(f"{len(plan.removed)} files removed", bold=True)
+        for gone in plan.removed:
+            click.echo(f"  {gone.path}")
+    entries: dict[str, list[str]] = {}
+    for entry in plan.entries:
+        entries.setdefault(entry.path, []).append(entry.object)
+    if entries:
+        click.secho(f"{len(plan.entries)} entries taken out of {len(entries)} files", bold=True)
+        width = max(len(path) for path in entries)
+        for path, objects in entries.items():
+            click.echo(f"  {path:<{width}}  {', '.join(dict.fromkeys(objects))}")
+    for notice in plan.notices:
+        click.echo(f"{click.style('notice', fg='yellow')}  {notice}")
+    if plan and plan.next_steps:
+        click.secho("Next", bold=True)
+        for step in plan.next_steps:
+            click.echo(f"  {step}")
+
+
+def print_update(name: str, versions: tuple[str, str], updated: Updated) -> None:
+    """The summary of an update: the files that changed, and the conflicts."""
+    import click
+
+    plan = updated.plan
+    if not plan:
+        click.echo(f"{name} is up to date (template {versions[0]})")
+        return
+    click.secho(f"{name}: template {versions[0]} -> {versions[1]}", bold=True)
+    marks = [("new", new.path) for new in plan.new_files] + [("removed", gone.path) for gone in plan.removed]
+    marks += [("conflict" if edit.path in updated.conflicts else "updated", edit.path) for edit in plan.edits]
+    for mark, path in marks:
+        click.secho(f"  {mark:8}  {path}", fg="red" if mark == "conflict" else None)
+    for notice in plan.notices:
+        click.echo(f"{click.style('notice', fg='yellow')}  {notice}")
 
 
 def verification_json(verification: Verification) -> dict[str, Any]:

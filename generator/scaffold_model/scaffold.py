@@ -109,7 +109,7 @@ def create(
     texts = finished(spec, snapshot, files, ruff)
     check_needs(snapshot, texts, spec.new_classes)
     created = Plan(new_files=tuple(NewFile(path, text) for path, text in sorted({**others, **texts}.items())))
-    plan = _extend_and_register(spec, snapshot, created, ruff, register_too=True)
+    plan = extend_and_register(spec, snapshot, created, ruff, register_too=True)
     return _with_manifest(spec, snapshot, head, plan, texts)
 
 
@@ -161,13 +161,14 @@ def complete(
         changed = {path: text for path, text in texts.items() if text != files[path]}
         texts = {**texts, **formatted(spec, changed, ruff)}
     edits = tuple(Edit(path, files[path], text) for path, text in sorted(texts.items()) if text != files[path])
-    plan = _extend_and_register(spec, snapshot, Plan(edits=edits), ruff, register_too=register_too)
+    plan = extend_and_register(spec, snapshot, Plan(edits=edits), ruff, register_too=register_too)
     return _with_manifest(spec, snapshot, head, plan, texts) if first or fresh else plan
 
 
-def _extend_and_register(
-    spec: ModelSpec, snapshot: Snapshot, plan: Plan, ruff: str | None, *, register_too: bool
+def extend_and_register(
+    spec: ModelSpec, snapshot: Snapshot, plan: Plan, ruff: str | None, *, register_too: bool = True
 ) -> Plan:
+    """``plan`` with all that the answers ask for beside the model's own files; what is there already is left alone."""
     if spec.lora == "yes":
         from .lora import add_lora_mixin
 
@@ -215,7 +216,7 @@ def _part(plan: Plan, registries: Collection[str]) -> Plan:
 
 def _with_manifest(spec: ModelSpec, snapshot: Snapshot, head: Head, plan: Plan, texts: Mapping[str, str]) -> Plan:
     manifest = read_manifest(snapshot, spec.name) or new_manifest(head)
-    manifest.record_created({path: text for path, text in texts.items() if spec.owns(path)})
+    manifest.record_created(texts)
     manifest.record_entries(plan.entries)
     path = manifest_path(spec.name)
     before = snapshot.read(path)

@@ -99,7 +99,11 @@ def remove_single_file(text: str, spec: ModelSpec) -> str:
     function = _function(text, conversion_name(spec.name))
     if function is not None:
         text = remove_lines(text, function.lineno - 2, last_line(function))
-    text = branches.remove(text, DETECTION, _condition(spec))
+    # The contributor may have made the condition finer.
+    for branch in branches.find(text, DETECTION):
+        if _key_of(spec) in branch.test:
+            text = branches.remove(text, DETECTION, branch.test)
+            break
     text = pairs.remove(text, PATHS, spec.key)
     entry = _pair(text, KEYS, spec.key)
     if entry is None:
@@ -128,7 +132,12 @@ def _is_complete(text: str, spec: ModelSpec) -> bool:
 
 def _is_detected(text: str, spec: ModelSpec) -> bool:
     # The contributor may have made the condition finer.
-    return any(f"{KEYS}['{spec.key}']" in branch.test for branch in branches.find(text, DETECTION))
+    return any(_key_of(spec) in branch.test for branch in branches.find(text, DETECTION))
+
+
+def _key_of(spec: ModelSpec) -> str:
+    """The model's original key, as a condition of the detection names it."""
+    return f"{KEYS}['{spec.key}']"
 
 
 def _refuse_taken(text: str, spec: ModelSpec, original: str) -> None:

@@ -75,7 +75,7 @@ def _is_defined(scanner: Scanner, name: str, area: str) -> bool:
 def _entries(registry: Registry, names: set[str], snapshot: Snapshot, width: int) -> Iterator[Stale]:
     if not names:
         return
-    for path in _paths(registry, snapshot):
+    for path in registry_paths(registry, snapshot):
         text = (snapshot.read(path) or "").replace("\r\n", "\n")
         if not any(name in text for name in names):
             continue
@@ -83,7 +83,7 @@ def _entries(registry: Registry, names: set[str], snapshot: Snapshot, width: int
             # A mapping names the class in its value, the table of contents in a title.
             name = item.object if item.object in names else _named(item.value, names)
             if name and not _is_documented(registry, item.object, name, snapshot):
-                package = (_module(text, name),)
+                package = (module_of(text, name),)
                 entry = Entry(registry.NAME, path, item.object, item.key, item.value, item.backends, package, width)
                 yield Stale(registry, entry, name, item.line)
 
@@ -97,13 +97,13 @@ def _named(value: str, names: set[str]) -> str | None:
     return next((word for word in re.findall(r"\w+", value) if word in names), None)
 
 
-def _module(text: str, name: str) -> str:
-    """The package that a registry imports the name from."""
+def module_of(text: str, name: str) -> str:
+    """The package that a registry imports the name from; empty where it imports none."""
     found = re.search(rf"^from \.([\w.]+) import (?:\([^)]*\b{name}\b|[^\n(]*\b{name}\b)", text, re.MULTILINE)
     return found[1] if found else ""
 
 
-def _paths(registry: Registry, snapshot: Snapshot) -> Iterator[str]:
+def registry_paths(registry: Registry, snapshot: Snapshot) -> Iterator[str]:
     """The files that a registry lives in."""
     path = getattr(registry, "PATH", "")
     if path:

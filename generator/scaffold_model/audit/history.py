@@ -63,7 +63,7 @@ def past(root: Path, snapshot: Snapshot, revision: str) -> tuple[PastSnapshot, l
     fresh = _untracked(root)
     absent = {path for path, status in changed.items() if status == "A"} | set(fresh)
     old = [path for path, status in changed.items() if status != "A"]
-    return PastSnapshot(snapshot, _texts_at(root, commit, old), absent), sorted({*changed, *fresh})
+    return PastSnapshot(snapshot, texts_at(root, commit, old), absent), sorted({*changed, *fresh})
 
 
 def branch(root: Path, snapshot: Snapshot) -> Branch | None:
@@ -113,7 +113,7 @@ def _split(text: str) -> list[str]:
     return [part for part in text.split("\0") if part]
 
 
-def _texts_at(root: Path, commit: str, paths: list[str]) -> dict[str, str]:
+def texts_at(root: Path, commit: str, paths: list[str]) -> dict[str, str]:
     """The texts of some files at a commit, from one process; what is no text is left as it is now."""
     if not paths:
         return {}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .syntax import last_line, parse
-from .text import indent_of, insert_before, remove_lines
+from .text import get_lines, indent_of, insert_before, remove_lines, replace_lines
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One key and its value, as source text, with the lines that it takes.
+    """One key and its value, as source text, with the lines that it takes and the column behind it, in bytes.
 
     A key that is no string constant keeps its source text.
     """
@@ -21,6 +21,7 @@ class Pair:
     value: ast.expr
     first: int
     last: int
+    column: int
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,17 @@ def insert(
     if not pairs:
         return insert_before(source, mapping.lines[1], f"{indent_of(source, mapping.lines[1])}    {row}")
     line = pairs[index].first if index == 0 else pairs[index - 1].last + 1
+    if index == len(pairs):
+        source = _with_comma(source, pairs[-1])
     return insert_before(source, line, indent_of(source, pairs[0].first) + row)
+
+
+def _with_comma(source: str, pair: Pair) -> str:
+    """The source with a comma behind the last pair, where there is none."""
+    row = get_lines(source, pair.last, pair.last).encode()
+    if row[pair.column : pair.column + 1] == b",":
+        return source
+    return replace_lines(source, pair.last, pair.last, (row[: pair.column] + b"," + row[pair.column :]).decode())
 
 
 def remove(source: str, name: str, key: str, value: str | None = None) -> str:
@@ -94,4 +105,4 @@ def _assigned(statement: ast.stmt) -> tuple[ast.expr | None, list[str]]:
 
 def _pair(key: ast.expr, value: ast.expr, first: ast.expr, last: ast.expr) -> Pair:
     text = str(key.value) if isinstance(key, ast.Constant) else ast.unparse(key)
-    return Pair(text, value, first.lineno, last_line(last))
+    return Pair(text, value, first.lineno, last_line(last), last.end_col_offset or 0)
