@@ -163,7 +163,11 @@ CASES: dict[str, Case] = {
         replace(SINGLE_FILE_UTILS, "def infer_diffusers_model_type(", "def infer_model_type("),
     ),
     "auto pipeline of a modular model": Case({**FOO, "auto_pipeline": "yes"}, ("needs a standard pipeline class",)),
-    "unsupported modality": Case({**FOO, "modality": "video"}, ("modality", "not supported yet; image is")),
+    "auto pipeline of a task that the checkout has no mapping for": Case(
+        {**FOO, "format": "standard", "modality": "video", "auto_pipeline": "yes"},
+        ("src/diffusers/pipelines/auto_pipeline.py", "no mapping for --task t2v"),
+        replace("src/diffusers/pipelines/auto_pipeline.py", "AUTO_TEXT2VIDEO_", "AUTO_TEXT2FILM_"),
+    ),
 }
 
 
@@ -213,8 +217,8 @@ def test_the_command_refuses(case: Case, pristine: Path, tmp_path: Path) -> None
     before = state(root)
     arguments: list[str] = []
     for question, answer in case.answers.items():
-        flag = "--" + question.replace("_", "-")
-        arguments += [flag] if answer == "yes" else [flag, answer]
+        flag = "--" + (answer if question == "format" else question).replace("_", "-")
+        arguments += [flag] if answer == "yes" or question == "format" else [flag, answer]
     done = run_command(*arguments, cwd=root)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""

@@ -10,6 +10,7 @@ from . import autoencoders, schedulers
 from .checkout import Head
 from .errors import BadInput
 from .house import stored_conventions
+from .registries import auto_pipeline
 from .snapshot import Snapshot
 from .sound import need
 from .spec import ModelSpec
@@ -84,7 +85,14 @@ def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
     if spec.single_file == "yes":
         need(snapshot, "src/diffusers/loaders/single_file_model.py", "SINGLE_FILE_LOADABLE_CLASSES")
     if spec.auto_pipeline == "yes":
-        need(snapshot, "src/diffusers/pipelines/auto_pipeline.py", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
+        need(snapshot, auto_pipeline.PATH)
+        unmapped = auto_pipeline.unmapped(snapshot.read(auto_pipeline.PATH) or "", spec.task)
+        if unmapped:
+            raise BadInput(
+                f"--auto-pipeline: this checkout has no mapping for --task {', '.join(unmapped)}",
+                path=auto_pipeline.PATH,
+                hint="leave --auto-pipeline out, or update the checkout",
+            )
 
 
 def _check_traits(spec: ModelSpec, snapshot: Snapshot) -> None:
