@@ -362,7 +362,11 @@ def test_a_mixin_of_the_models_own_and_the_fixtures_of_pytest() -> None:
             "\n"
             '    @pytest.fixture(scope="class")\n'
             "    def base_pipe_output(self):\n"
-            "        return self.get_pipeline().to(torch_device)(**self.get_dummy_inputs(), output=self.output_name)\n",
+            "        return self.get_pipeline().to(torch_device)(**self.get_dummy_inputs(), output=self.output_name)\n"
+            "\n"
+            '    @pytest.mark.skip(reason="The common test is for images.")\n'
+            "    def test_num_images_per_prompt(self):\n"
+            "        pass\n",
         )
         .replace("    pass\n\n\nclass TestFooLoading(FooTesterConfig, ModularLoadingTesterMixin):\n", "")
     )

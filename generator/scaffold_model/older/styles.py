@@ -102,6 +102,12 @@ MODULAR_COMMON = Style(
 def base_pipe_output(self):
     return self.get_pipeline().to(torch_device)(**self.get_dummy_inputs(), output=self.output_name)
 """,
+    output="images",
+    other_output="""
+@pytest.mark.skip(reason="The common test is for images.")
+def test_num_images_per_prompt(self):
+    pass
+""",
 )
 
 #: The same of an earlier day, for `unittest`.

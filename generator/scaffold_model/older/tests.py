@@ -33,7 +33,8 @@ class Style:
         ending: How the name of the main class ends.
         fixtures: What stands for a fixture that a test asks for.
         inputs: What stands for `self.get_dummy_inputs()` in the model's own tests.
-        output: The name of the output that the older mixins can look at; with another the model's own tests stand alone.
+        output: The name of the output that the older mixins are made for.
+        other_output: What settings with another output add; where nothing helps, the model's own tests stand alone.
     """
 
     config: str
@@ -48,6 +49,7 @@ class Style:
     fixtures: Mapping[str, str] = field(default_factory=dict)
     inputs: str | None = None
     output: str | None = None
+    other_output: str = ""
 
 
 def restyled(text: str, style: Style) -> str:
@@ -57,7 +59,7 @@ def restyled(text: str, style: Style) -> str:
     configs = {one.name.value for one in classes if style.config in _bases(one)}
     if not configs:
         return text
-    if style.output and any(_output(one) not in (None, style.output) for one in classes if one.name.value in configs):
+    if any(_has_other_output(one, style) for one in classes if one.name.value in configs) and not style.other_output:
         style = replace(style, mixins=())
     own = {one.name.value for one in classes if _is_own_mixin(one, configs)}
     used = {code_of(cst.ensure_type(one, cst.Attribute).attr) for one in m.findall(module, _OF_SELF)}
@@ -87,13 +89,12 @@ def restyled(text: str, style: Style) -> str:
 _OF_SELF = m.Attribute(m.Name("self"))
 
 
-def _output(node: cst.ClassDef) -> str | None:
-    """The name of the output, where the settings give one."""
+def _has_other_output(node: cst.ClassDef, style: Style) -> bool:
+    """Whether settings name an output that the older mixins are not made for."""
     for statement in node.body.body:
-        if _assigned(statement) == "output_name":
-            values = m.findall(statement, m.SimpleString())
-            return str(cst.ensure_type(values[0], cst.SimpleString).evaluated_value)
-    return None
+        if style.output and _assigned(statement) == "output_name":
+            return not m.findall(statement, m.SimpleString(f'"{style.output}"'))
+    return False
 
 
 def _is_own_mixin(node: cst.ClassDef, configs: Collection[str]) -> bool:
@@ -130,6 +131,8 @@ def _settings(node: cst.ClassDef, style: Style, used: Collection[str]) -> cst.Cl
     known = {_defined(statement) for statement in kept}
     added = [one for one in _parsed(style.settings) if _defined(one) not in known]
     added += [one for one in _parsed(style.helpers) if _defined(one) in used]
+    if _has_other_output(node, style):
+        added += _parsed(style.other_output)
     plain = [one for one in added if isinstance(one, cst.SimpleStatementLine)]
     # Settings go below those that are there, methods to the end.
     end = next((index for index, one in enumerate(kept) if isinstance(one, cst.FunctionDef)), len(kept))
