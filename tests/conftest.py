@@ -65,6 +65,16 @@ def clone_of(pristine: Path, target: Path, revision: str = "HEAD") -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def pinned(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """diffusers at the commit of the examples, for what a newer one may well change: for reading only."""
+    revision = (ROOT / "examples" / "diffusers-commit").read_text(encoding="utf-8").strip()
+    known = subprocess.run(["git", "-C", str(pristine), "cat-file", "-e", revision], check=False)
+    if known.returncode:
+        pytest.skip(f"no clone of diffusers that holds the pinned commit {revision[:10]}")
+    return clone_of(pristine, tmp_path_factory.mktemp("pinned") / "diffusers", revision)
+
+
 @pytest.fixture
 def checkout(pristine: Path, tmp_path: Path) -> Path:
     """A fresh clone of diffusers HEAD for one test."""

@@ -253,9 +253,9 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def accepted(pristine: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+def accepted(pinned: Path) -> dict[str, tuple[str, dict[str, Any]]]:
     """The kind and the traits of every class of the checkout that is not refused."""
-    real = Snapshot(pristine)
+    real = Snapshot(pinned)
     found = {}
     for name in autoencoders(real):
         its_kind = kind(find_autoencoder(real, name))
@@ -265,9 +265,9 @@ def accepted(pristine: Path) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.checkout
-def test_the_classes_of_the_checkout(pristine: Path, accepted: dict[str, tuple[str, dict[str, Any]]]) -> None:
+def test_the_classes_of_the_checkout(pinned: Path, accepted: dict[str, tuple[str, dict[str, Any]]]) -> None:
     assert {name: its_kind for name, (its_kind, _) in accepted.items()} == ACCEPTED
-    real = Snapshot(pristine)
+    real = Snapshot(pinned)
     for name, reason in REFUSED.items():
         with pytest.raises(BadInput) as refusal:
             traits(real, name, kind(find_autoencoder(real, name)))
@@ -338,7 +338,7 @@ print(json.dumps(measured))
 @pytest.mark.checkout
 @pytest.mark.torch
 def test_every_accepted_class_compresses_as_read(
-    pristine: Path, torch_python: str, accepted: dict[str, tuple[str, dict[str, Any]]]
+    pinned: Path, torch_python: str, accepted: dict[str, tuple[str, dict[str, Any]]]
 ) -> None:
     """Each is built at its tiny size, and what goes in is compared with what comes out."""
     given = {}
@@ -351,7 +351,7 @@ def test_every_accepted_class_compresses_as_read(
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(pristine / "src"), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "PYTHONPATH": str(pinned / "src"), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"},
     )
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)

@@ -75,9 +75,9 @@ def test_an_unknown_class_is_refused_with_its_neighbours() -> None:
 
 
 @pytest.mark.checkout
-def test_the_classes_of_the_checkout(pristine: Path) -> None:
+def test_the_classes_of_the_checkout(pinned: Path) -> None:
     """Those that are accepted; a new one that is accepted, or one that no longer is, has to be looked at."""
-    real = Snapshot(pristine)
+    real = Snapshot(pinned)
     accepted = []
     for name in schedulers(real):
         for task in ("t2i", "i2i"):
