@@ -167,7 +167,7 @@ class Runner:
         )
 
     def cell(self, index: int, answers: Answers) -> CellReport:
-        """Scaffold, register again, verify, count."""
+        """Scaffold, register again, verify, count, remove."""
         report = CellReport(index, shlex.join(flags(answers)))
         start = time.perf_counter()
         root = WORK / f"cell{index}"
@@ -208,6 +208,12 @@ class Runner:
                 report.problems.append(f"{gate['name']}: {gate['status']}: {gate.get('detail', '')}")
         if git(root, "status", "--porcelain", "--untracked-files=all", "--ignored") != before:
             report.problems.append("verify left something behind")
+        removed = self.tool(root, "remove", NAME, "--json")
+        left = git(root, "status", "--porcelain", "--untracked-files=all", "--ignored")
+        if removed.returncode or left:
+            report.problems.append(
+                f"remove: {left[-300:]}{removed.stdout.strip()[-300:] if removed.returncode else ''}"
+            )
 
     def _count(self, root: Path, report: CellReport) -> None:
         removed = 0

@@ -13,7 +13,7 @@ from dataclasses import replace
 from .audit.view import View
 from .belongings import Belongings, belongings
 from .code.definitions import references, remove_definition
-from .errors import BadInput, BrokenFile
+from .errors import BadInput, BrokenFile, ScaffoldError
 from .manifest import Manifest, fingerprint, manifest_path
 from .plan import Edit, Plan, Registered, RemovedFile
 from .registration import check_registries, register
@@ -76,7 +76,14 @@ def unregister(snapshot: Snapshot, name: str, *, also: Sequence[str] = ()) -> Pl
 def _would_be_lost(snapshot: Snapshot, plan: Plan) -> set[str]:
     """The objects of the model that `register` would not list again as they are listed now."""
     without = snapshot.overlaid(plan.overlay())
-    again = without.overlaid(register(without).overlay())
+    try:
+        again = without.overlaid(register(without).overlay())
+    except ScaffoldError as error:
+        raise BadInput(
+            f"what is taken out could not be registered again: {error.message}",
+            path=error.path,
+            hint="take it out by hand, or the whole model with `scaffold-model remove`",
+        ) from None
     paths = {edit.path for edit in plan.edits}
     lost = Counter(entries_of(snapshot, paths)) - Counter(entries_of(again, paths))
     taken = {(entry.registry, entry.object) for entry in plan.entries}
