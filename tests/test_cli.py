@@ -133,7 +133,7 @@ def typed(arguments: list[str], cwd: Path, keys: list[str]) -> tuple[int, str]:
 @pytest.mark.checkout
 def test_a_terminal_is_asked_with_the_recommended_answer_first(checkout: Path) -> None:
     # A wrong name first, then the defaults for all but the attention, which is cross.
-    keys = ["Not A Name\n", "foo\n", "\n", "cross\n", "\n", "\n", "\n", "\n", "\n"]
+    keys = ["Not A Name\n", "foo\n", "\n", "\n", "\n", "cross\n", "\n", "\n", "\n", "\n", "\n", "\n"]
     code, shown = typed(["--text-encoder", "clip"], checkout, keys)
     assert code == 0, shown
     assert "must be a snake_case identifier" in shown
