@@ -159,8 +159,8 @@ def drawings(model: Any) -> Iterator[tuple[Drawing, Drawing]]:
     modular = load_modular(model)
     components = {name: modular.components[name] for name in COMPONENTS}
     for task in model.task:
-        # Both pipelines share the weights, but a scheduler remembers where it is.
-        own = {**components, "scheduler": copy.deepcopy(components["scheduler"])}
+        # Both share what is only read; a scheduler remembers where it is, and a transformer may get adapters.
+        own = {**components, **{name: copy.deepcopy(components[name]) for name in ("scheduler", "transformer")}}
         standard = model.cls(f"{CLASSES[task]}Pipeline")(**own)
         standard.set_progress_bar_config(disable=True)
         yield (

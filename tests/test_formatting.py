@@ -160,7 +160,7 @@ def test_our_own_ruff_writes_a_scaffold_as_the_pinned_one_does(
     spec = ModelSpec(name, format="both", attention=attention, lora="yes", scheduler="new")
     rendered = render(spec.answers())
     ours = finished(spec, Snapshot(pristine), rendered, None)
-    assert formatted(spec, ours, pinned_ruff) == {path: ours[path] for path in ours if path.endswith(".py")}
+    assert formatted(spec, ours, pinned_ruff) == ours
 
 
 def test_todo_comments_that_a_long_name_makes_too_long_are_wrapped() -> None:

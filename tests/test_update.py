@@ -139,7 +139,7 @@ def test_a_scaffold_lives_through_template_versions(checkout: Path, template: Te
     assert "foo is up to date" in template.run(checkout, "update", "foo")
 
     # The harness is merged like any other file: the template's line comes, the contributor's lines stay.
-    template.change(".scaffold/*/parity.py*", ("import ", "import antigravity  # noqa: F401\nimport "))
+    template.change(".scaffold/*/parity.py*", ("\nimport ", "\nimport antigravity  # noqa: F401\nimport "))
     assert json.loads(template.run(checkout, "update", "foo", "--json"))["updates"][0]["conflicts"] == []
     harness = (checkout / PARITY).read_text()
     assert harness.startswith("# My line.\n")
@@ -153,7 +153,7 @@ def test_a_scaffold_lives_through_template_versions(checkout: Path, template: Te
     branch = git(checkout, "branch", "--show-current").strip()
     base = git(checkout, "rev-parse", "HEAD~1").strip()
     git(checkout, "checkout", "-q", "-b", "elsewhere", "HEAD~1")
-    template.change("scripts/*", ("import ", "import antigravity\nimport "))
+    template.change("scripts/*", ("\nimport ", "\nimport antigravity\nimport "))
     line = template.run(checkout, "update", "foo", code=2)
     assert "files of foo are not in this tree" in line
     assert f"the scaffold was made on {branch}, at commit {base[:12]}; go there and run again" in line

@@ -6,12 +6,12 @@ import contextlib
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import transaction
-from .errors import BrokenFile, NotACheckout
+from .errors import BrokenFile, NotACheckout, ScaffoldError
 from .locking import common_folder
 from .plan import Plan
 from .snapshot import Snapshot
@@ -31,6 +31,7 @@ __all__ = [
     "git",
     "head",
     "remove_created",
+    "state_excluded",
 ]
 
 
@@ -126,6 +127,24 @@ def _git_or_none(checkout: Path, *arguments: str) -> str | None:
 
 
 EXCLUDE_LINE = "/.scaffold/"
+
+
+@contextlib.contextmanager
+def state_excluded(checkout: Path) -> Iterator[None]:
+    """Exclude the state folder before something is written into it, and no longer when that is refused."""
+    folder = common_folder(checkout)
+    path = folder / "info" / "exclude" if folder else None
+    before = path.read_bytes() if path and path.is_file() else None
+    added = exclude_state(checkout)
+    try:
+        yield
+    except ScaffoldError:
+        if added and path:
+            if before is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(before)
+        raise
 
 
 def exclude_state(checkout: Path) -> bool:

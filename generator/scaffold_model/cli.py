@@ -111,7 +111,7 @@ def cli(ctx: click.Context, /, **options: Any) -> None:
 
 def _create(options: dict[str, Any]) -> None:
     from .ask import ask_missing
-    from .checkout import apply, changing, exclude_state, find_checkout, head
+    from .checkout import apply, changing, find_checkout, head, state_excluded
     from .preflight import check_spec, fitted_spec
     from .render import render
     from .scaffold import create, parse_answers
@@ -141,8 +141,8 @@ def _create(options: dict[str, Any]) -> None:
         rendered = render(spec.answers(), options["vcs_ref"])
         plan = create(spec, snapshot, stand, rendered, ruff_of(options["python"], root))
         if not options["dry_run"]:
-            exclude_state(root)
-            apply(root, plan, prover(plan))
+            with state_excluded(root):
+                apply(root, plan, prover(plan))
     show_change(plan, dry_run=options["dry_run"], as_json=options["as_json"], spec=spec)
 
 

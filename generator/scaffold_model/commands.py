@@ -42,7 +42,7 @@ def complete(
     if from_copier is not None:
         _complete_for_copier(name, from_copier, python)
         return
-    from .checkout import apply, changing, exclude_state, find_checkout, head
+    from .checkout import apply, changing, find_checkout, head, state_excluded
     from .scaffold import complete as plan_complete
 
     root = find_checkout(checkout or Path.cwd())
@@ -51,8 +51,8 @@ def complete(
         spec = read_spec(snapshot, name)
         plan = plan_complete(spec, snapshot, head(root), ruff_of(python, root))
         if not dry_run:
-            exclude_state(root)
-            apply(root, plan, prover(plan))
+            with state_excluded(root):
+                apply(root, plan, prover(plan))
     show_change(plan, dry_run=dry_run, as_json=as_json, spec=spec)
 
 

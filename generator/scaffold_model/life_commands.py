@@ -161,7 +161,7 @@ def adopt(
     from .adoption import adopt as plan_adopt
     from .adoption import detect_answers
     from .ask import ask_unseen
-    from .checkout import apply, changing, exclude_state, find_checkout, head
+    from .checkout import apply, changing, find_checkout, head, state_excluded
     from .manifest import new_manifest
     from .preflight import house_answers
     from .render import render
@@ -189,8 +189,8 @@ def adopt(
         guesses = (f"{question} is taken to be {_shown(spec, question)}: {why}" for question, why in unseen.items())
         plan = replace(plan, notices=(*plan.notices, *guesses))
         if not dry_run:
-            exclude_state(root)
-            apply(root, plan)
+            with state_excluded(root):
+                apply(root, plan)
     show_change(plan, dry_run=dry_run, as_json=as_json)
 
 

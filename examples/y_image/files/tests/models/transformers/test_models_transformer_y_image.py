@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of YImageTransformer2DModel: the common model tests, and what every input and position does."""
+"""Model tests of YImageTransformer2DModel."""
 
 import pytest
 import torch
