@@ -163,14 +163,17 @@ def test_a_scaffold_lives_through_template_versions(checkout: Path, template: Te
 @pytest.mark.checkout
 def test_conventions_that_the_checkout_has_now(pristine: Path, tmp_path: Path, template: Template) -> None:
     checkout = clone_of(pristine, tmp_path / "diffusers")
-    init = checkout / "tests/models/testing_utils/__init__.py"
-    text = init.read_text()
-    init.unlink()
+    # Without either style of model tests there is nothing that generated tests could be made of.
+    styles = [checkout / "tests/models" / path for path in ("testing_utils/__init__.py", "test_modeling_common.py")]
+    texts = [path.read_bytes() for path in styles]
+    for path in styles:
+        path.unlink()
     template.run(checkout, "--name", "foo", "-y")
     assert not (checkout / "tests/modular_pipelines/foo").exists()
     replace(checkout / DECODERS, "import torch", "import math\n\nimport torch")
     mine = (checkout / DECODERS).read_bytes()
-    init.write_text(text)
+    for path, text in zip(styles, texts, strict=True):
+        path.write_bytes(text)
     assert "foo is up to date" in template.run(checkout, "update", "foo")
     shown = json.loads(template.run(checkout, "update", "foo", "--conventions", "--json"))["updates"][0]
     assert "tests/modular_pipelines/foo/test_modular_pipeline_foo.py" in shown["created"]
