@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path.home() / ".cache" / "scaffold-model" / "diffusers"
 UPSTREAM = "https://github.com/huggingface/diffusers"
 
+#: These run in the Python that has torch: see test_running.py.
+collect_ignore = ["running"]
+
 _skipped_for_checkout: list[str] = []
 
 
