@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold_model.checkout import git
+from scaffold_model.questions import TASKS
 from scaffold_model.render import render
-from scaffold_model.spec import TASKS, ModelSpec
+from scaffold_model.spec import ModelSpec
 
 #: Pull requests that added a model with its pipeline, or a modular pipeline, with the modality; newest first.
 PULL_REQUESTS: dict[str, str] = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from .code import toc
 from .conventions import MODULAR, PYPROJECT, TOCTREE, detect
+from .questions import LACKS
 from .snapshot import Snapshot
-from .spec import LACKS
 
 SOURCES = "src/diffusers"
 _MODEL_TESTS = "tests/models/testing_utils/__init__.py"
