@@ -65,6 +65,13 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
         for place in spec.owned_places():
             if snapshot.exists(place) or snapshot.files(place) or snapshot.folders(place):
                 raise BadInput(f"{spec.name} exists already", path=place, hint="choose another --name")
+            other = _other_spelling(snapshot, place)
+            if other:
+                raise BadInput(
+                    f"differs from {place}, which {spec.name} needs, by upper and lower case alone",
+                    path=other,
+                    hint="choose another --name: on macOS and Windows the two are one file",
+                )
     _check_class_names(spec, snapshot)
     _check_traits(spec, snapshot)
     if spec.has_modular and not snapshot.exists("src/diffusers/modular_pipelines/modular_pipeline.py"):
@@ -73,6 +80,14 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
             hint="use --standard, or update the checkout",
         )
     _check_registries(spec, snapshot)
+
+
+def _other_spelling(snapshot: Snapshot, place: str) -> str | None:
+    """What stands in the folder of ``place`` under its name in other letters."""
+    folder, _, name = place.rpartition("/")
+    present = (*snapshot.files(folder), *snapshot.folders(folder))
+    found = next((one for one in present if one != name and one.casefold() == name.casefold()), None)
+    return f"{folder}/{found}" if found else None
 
 
 def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:

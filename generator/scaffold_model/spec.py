@@ -19,6 +19,11 @@ from .stored_code import keyword_arguments, size_of_autoencoder
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
+#: No file or folder can have such a name on Windows, with any ending.
+_DEVICES = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+)
+
 #: Spelled out, since the Python that runs us need not be the newest that will import the model.
 _SOFT_KEYWORDS = ("case", "match", "type")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -148,6 +153,10 @@ class ModelSpec:
         self._check_pattern("name", self.name)
         if keyword.iskeyword(self.name) or self.name in _SOFT_KEYWORDS:
             raise BadInput(f"--name {self.name} is a Python keyword; choose another name")
+        if self.name in _DEVICES:
+            raise BadInput(
+                f"--name {self.name} is a device on Windows, where no folder can be called so; choose another name"
+            )
         if self.modality not in CHOICES["modality"]:
             raise BadInput(f"--modality {self.modality!r} is unknown; choose one of {', '.join(CHOICES['modality'])}")
         # The dataclass is frozen, so that derived defaults go past its own __setattr__.
