@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 
-from scaffold_model.render import ADDRESS
+from scaffold_model.render import ADDRESS, recorded
 from scaffold_model.spec import ModelSpec
 
 RENDER = (
@@ -54,3 +55,10 @@ def test_a_render_is_what_copier_makes_of_the_address(tagged: bool, tmp_path: Pa
     assert json.loads(ours.stdout) == {path: file.read_text(encoding="utf-8") for path, file in files.items()}
     if tagged:
         assert "_commit: v1.2.0\n" in json.loads(ours.stdout)[".scaffold/foo/answers.yml"]
+
+
+@pytest.mark.parametrize("version", ["v1.2.0", "v1.2.0-3-g0314013", "0314013", "1234567", "12345e6", "a1b2c3d"])
+def test_a_version_is_recorded_as_text(version: str) -> None:
+    """Some hashes look like numbers to YAML, `0314013` like one in base eight."""
+    assert yaml.safe_load(recorded(version)) == {"_commit": version, "_src_path": ADDRESS}
+    assert yaml.dump({"_commit": version, "_src_path": ADDRESS}).rstrip("\n") == recorded(version)

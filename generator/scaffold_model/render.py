@@ -131,9 +131,15 @@ def render(answers: Mapping[str, Any], vcs_ref: str | None = None) -> dict[str, 
             return _rendered(str(source.place), Path(folder), answers)
         files, version = _extract(source, vcs_ref or "HEAD", Path(folder))
         rendered = _rendered(str(files), Path(folder), answers)
-    recorded = f"_commit: {version}\n_src_path: {ADDRESS}"
     path = next(path for path in rendered if path.endswith("/answers.yml"))
-    return {**rendered, path: _SOURCE_LINE.sub(lambda _: recorded, rendered[path], count=1)}
+    return {**rendered, path: _SOURCE_LINE.sub(lambda _: recorded(version), rendered[path], count=1)}
+
+
+def recorded(version: str) -> str:
+    """The lines of an answers file that say what was rendered; a hash of digits alone is quoted, or it would be a number."""
+    import yaml
+
+    return yaml.safe_dump({"_commit": version, "_src_path": ADDRESS}).rstrip("\n")
 
 
 def _rendered(template: str, folder: Path, answers: Mapping[str, Any]) -> dict[str, str]:
