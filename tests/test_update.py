@@ -171,7 +171,7 @@ def test_an_adopted_scaffold_is_updated(checkout: Path, template: Template) -> N
     assert "adopt" in template.run(checkout, "update", "foo", code=2)
     template.run(checkout, "adopt", "foo", "-y")
     assert "foo is up to date" in template.run(checkout, "update", "foo")
-    assert git_status(checkout) == ""
+    assert git(checkout, "status", "--porcelain") == ""
     template.change(
         "src/diffusers/models/transformers/transformer_*",
         ("import torch.nn as nn\n", "import torch.nn as nn\nimport math\n"),
