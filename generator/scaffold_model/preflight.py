@@ -75,9 +75,11 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
     _check_class_names(spec, snapshot)
     _check_traits(spec, snapshot)
     if spec.has_modular and not snapshot.exists("src/diffusers/modular_pipelines/modular_pipeline.py"):
+        # The transformers need more than a standard pipeline does, and came late too.
+        standard = "class AttentionMixin" in (snapshot.read("src/diffusers/models/attention.py") or "")
         raise BadInput(
             "this checkout has no modular pipelines (they came in July 2025)",
-            hint="use --standard, or update the checkout",
+            hint="use --standard, or update the checkout" if standard else "update the checkout",
         )
     _check_registries(spec, snapshot)
 

@@ -16,6 +16,7 @@ TASKS: dict[str, tuple[str, ...]] = {
 LACKS: tuple[str, ...] = (
     "union_hints",
     "parallel_config",
+    "video_tiling",
     "lora_scale_decorator",
     "workflow_map",
     "auto_docstrings",
