@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     metavar="T",
     help=f"A further workflow, repeatable: {', '.join(CHOICES['task'])}.",
 )
-@click.option("--lora", is_flag=True, help="LoRA loading, in any model: mixin, exports, docs, pipeline and transformer.")
+@click.option(
+    "--lora", is_flag=True, help="LoRA loading, in any model: mixin, exports, docs, pipeline and transformer."
+)
 @click.option("--with-test", is_flag=True, help="With --lora: its test too, in a model's first pull request.")
 @click.option("--single-file", is_flag=True, help="Loading of original checkpoints; needs a --hub-repo.")
 @click.option("--auto-pipeline", is_flag=True, help="Entries in the AutoPipeline mappings, for any model.")

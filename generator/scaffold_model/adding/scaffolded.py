@@ -21,9 +21,7 @@ from ..versions import newest_version
 from .request import Request, changed_answers
 
 
-def add_to_scaffold(
-    root: Path, snapshot: Snapshot, scaffold: Scaffold, request: Request, ruff: str | None
-) -> Updated:
+def add_to_scaffold(root: Path, snapshot: Snapshot, scaffold: Scaffold, request: Request, ruff: str | None) -> Updated:
     """The plan that adds to a scaffold, in the version of the template that it has.
 
     Args:

@@ -1,0 +1,294 @@
+"""The LoRA test of a model, in the style of the checkout.
+
+Today it is a class more beside the tests of pipeline and transformer, which gives their settings to the house's LoRA
+tests. Before that it was a file of its own in ``tests/lora``. Both take their components from the pipeline's own tests, so
+that the two never differ.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..code.splice import with_import
+from ..code.syntax import parse
+from ..snapshot import Snapshot
+from .found import Found
+
+LORA_TESTS = "tests/lora"
+_HOUSE = "tests/pipelines/testing_utils/lora.py"
+_MODEL_HOUSE = "tests/models/testing_utils/lora.py"
+_MIXINS = {"pipeline": ("LoraTesterMixin", "LoraMemoryTesterMixin"), "transformer": ("LoraTesterMixin",)}
+#: Tests of the older mixin that look for what only a UNet has, or for adapters of a text encoder.
+_OF_UNETS = (
+    "test_simple_inference_with_text_denoiser_block_scale",
+    "test_simple_inference_with_text_denoiser_block_scale_for_all_dict_options",
+    "test_modify_padding_mode",
+)
+_OF_TEXT_ENCODERS = (
+    "test_simple_inference_with_partial_text_lora",
+    "test_simple_inference_with_text_lora",
+    "test_simple_inference_with_text_lora_and_scale",
+    "test_simple_inference_with_text_lora_fused",
+    "test_simple_inference_with_text_lora_save_load",
+)
+_LICENSE = """\
+# Copyright {year} HuggingFace Inc.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""
+_FILE = """\
+{license}
+import unittest
+
+import torch
+
+from diffusers import {names}
+{helpers}
+from ..pipelines.{package} import {module}
+{own_helpers}
+
+if is_peft_available():
+    from peft import LoraConfig
+
+
+from .utils import PeftLoraLoaderMixinTests  # noqa: E402
+
+
+@require_peft_backend
+class {prefix}LoRATests(unittest.TestCase, PeftLoraLoaderMixinTests):
+    pipeline_class = {pipeline}
+    scheduler_cls = {scheduler}
+{classes}    scheduler_kwargs = {{}}
+    transformer_cls = {model}
+{settings}
+    @property
+    def output_shape(self):
+        return self.get_dummy_output().shape
+
+    def get_dummy_output(self):
+        components, _, _ = self.get_dummy_components()
+        pipe = self.pipeline_class(**components).to(torch_device)
+        pipe.set_progress_bar_config(disable=None)
+        _, _, inputs = self.get_dummy_inputs()
+        return pipe(**inputs)[0]
+
+    def get_dummy_components(self, scheduler_cls=None, use_dora=False, lora_alpha=None):
+        # The components of the pipeline's own tests.
+        components = {module}.{tests}().get_dummy_components()
+        rank = 4
+        options = {{
+            "r": rank,
+            "lora_alpha": rank if lora_alpha is None else lora_alpha,
+            "init_lora_weights": False,
+            "use_dora": use_dora,
+        }}
+        text_lora_config = LoraConfig(target_modules=["q_proj", "k_proj", "v_proj", "out_proj"], **options)
+        denoiser_lora_config = LoraConfig(target_modules={targets}, **options)
+        return components, text_lora_config, denoiser_lora_config
+
+    def get_dummy_inputs(self, with_generator=True):
+        pipeline_inputs = {module}.{tests}().get_dummy_inputs({device})
+        pipeline_inputs["output_type"] = "np"
+        pipeline_inputs.pop("generator")
+        if with_generator:
+            pipeline_inputs["generator"] = torch.manual_seed(0)
+        return None, None, pipeline_inputs
+{skipped}"""
+_SKIP = """
+    @unittest.skip("{reason}")
+    def {name}(self):
+        pass
+"""
+
+
+@dataclass(frozen=True)
+class LoraTests:
+    """What the test is.
+
+    Attributes:
+        files: New and changed files: path -> text.
+        classes: The classes that were added to files which were there, by path.
+        missing: Why there is none, or nothing.
+    """
+
+    files: dict[str, str]
+    classes: dict[str, tuple[str, ...]]
+    missing: str = ""
+
+
+def lora_tests(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
+    """The LoRA test of a model; no files where it has one.
+
+    Args:
+        snapshot: The checkout, with the mixin in it.
+        found: The model.
+        year: The year of a new file's copyright.
+    """
+    if snapshot.exists(_HOUSE):
+        return _today(snapshot, found)
+    if snapshot.exists(f"{LORA_TESTS}/utils.py"):
+        return _before(snapshot, found, year)
+    return LoraTests({}, {}, "this checkout has no LoRA tests to go by")
+
+
+def _today(snapshot: Snapshot, found: Found) -> LoraTests:
+    """A class beside the tests of the first pipeline, and one beside those of the transformer."""
+    files: dict[str, str] = {}
+    classes: dict[str, tuple[str, ...]] = {}
+    places = [*_pipeline_tests(snapshot, found)][:1]
+    if snapshot.exists(_MODEL_HOUSE):
+        places += [*_model_tests(snapshot, found)][:1]
+    for path, config, what in places:
+        text = (snapshot.read(path) or "").replace("\r\n", "\n")
+        if "LoraTesterMixin" in text:
+            continue
+        stem = config.removesuffix("TesterConfig").removesuffix("Config")
+        added = []
+        for mixin in _MIXINS[what]:
+            name = f"Test{stem}LoRA{'Memory' if 'Memory' in mixin else ''}"
+            about = "LoRA tests with offloading and layerwise casting" if "Memory" in mixin else "LoRA tests"
+            text = with_import(text, "..testing_utils", mixin).rstrip("\n")
+            text += f'\n\n\nclass {name}({config}, {mixin}):\n    """{about} for the {found.title} {what}."""\n'
+            targets = target_modules(snapshot, found)
+            if targets and what == "pipeline":
+                text += f'\n    denoiser_target_modules = {{"transformer": {_shown(targets)}}}\n'
+            added.append(name)
+        files[path] = text
+        classes[path] = tuple(added)
+    if not places:
+        return LoraTests({}, {}, f"no test of {found.name} has settings that the LoRA tests could go by")
+    return LoraTests(files, classes)
+
+
+def _pipeline_tests(snapshot: Snapshot, found: Found) -> Iterator[tuple[str, str, str]]:
+    """The settings of the pipelines' tests: path, class, what it is about. The pipeline with the plain name first."""
+    for pipeline in sorted(found.pipelines, key=lambda each: len(each.name)):
+        for path in _tests_of(snapshot, found):
+            yield from (
+                (path, node.name, "pipeline")
+                for node in _classes(snapshot, path)
+                if "BasePipelineTesterConfig" in _bases(node) and _setting(node, "pipeline_class") == pipeline.name
+            )
+
+
+def _model_tests(snapshot: Snapshot, found: Found) -> Iterator[tuple[str, str, str]]:
+    for path in snapshot.walk("tests/models"):
+        if found.model.name in (snapshot.read(path) or ""):
+            for node in _classes(snapshot, path):
+                if "BaseModelTesterConfig" in _bases(node) and found.model.name in ast.unparse(node):
+                    yield path, node.name, "transformer"
+
+
+def _tests_of(snapshot: Snapshot, found: Found) -> list[str]:
+    """The tests of the packages that the pipelines are in, whatever the folder of the tests is called."""
+    names = [each.name for each in found.pipelines]
+    return [
+        path
+        for path in snapshot.walk("tests/pipelines")
+        if any(re.search(rf"\bpipeline_class = {name}\b", snapshot.read(path) or "") for name in names)
+    ]
+
+
+def _classes(snapshot: Snapshot, path: str) -> list[ast.ClassDef]:
+    text = (snapshot.read(path) or "").replace("\r\n", "\n")
+    try:
+        return [node for node in parse(text).body if isinstance(node, ast.ClassDef)]
+    except SyntaxError:
+        # Somebody else's test, or one in the making: there is nothing to go by.
+        return []
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(base) for base in node.bases]
+
+
+def _setting(node: ast.ClassDef, name: str) -> str | None:
+    for each in node.body:
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == name:
+            return ast.unparse(each.value)
+    return None
+
+
+def target_modules(snapshot: Snapshot, found: Found) -> list[str]:
+    """The layers of the transformer's attention, where they are not called as the house's tests expect."""
+    text = snapshot.read(found.model.path) or ""
+    if "to_q" in text or re.search(r"\bAttention\(", text):
+        return []
+    names = re.findall(r"self\.(\w+) = (?:nn\.|torch\.nn\.)?Linear\(", text)
+    return list(dict.fromkeys(name for name in names if re.search(r"(?:^|_)(?:q|k|v|qkv|kv|o|out)(?:_|$)", name)))
+
+
+def _shown(names: list[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+def _before(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
+    """A file in ``tests/lora`` that asks the pipeline's tests for components and inputs."""
+    path = f"{LORA_TESTS}/test_lora_layers_{found.name}.py"
+    same = [
+        other
+        for other in snapshot.walk(LORA_TESTS)
+        if f"pipeline_class = {found.prefix}" in (snapshot.read(other) or "")
+    ]
+    if same or snapshot.exists(path):
+        return LoraTests({}, {})
+    for pipeline in sorted(found.pipelines, key=lambda each: len(each.name)):
+        for test in _tests_of(snapshot, found):
+            for node in _classes(snapshot, test):
+                methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
+                if _setting(node, "pipeline_class") == pipeline.name and "get_dummy_components" in methods:
+                    inputs = methods.get("get_dummy_inputs")
+                    text = _file(snapshot, found, pipeline.name, test, node.name, inputs, year)
+                    return LoraTests({path: text}, {})
+    return LoraTests({}, {}, f"no pipeline test of {found.name} has the tiny components that it is made of")
+
+
+def _file(
+    snapshot: Snapshot, found: Found, pipeline: str, test: str, tests: str, inputs: ast.FunctionDef | None, year: str
+) -> str:
+    utils = snapshot.read(f"{LORA_TESTS}/utils.py") or ""
+    source = snapshot.read(test) or ""
+    package, module = test.removeprefix("tests/pipelines/").removesuffix(".py").replace("/", ".").rpartition(".")[::2]
+    schedulers = re.findall(r"\b(\w+Scheduler)\(", source)
+    scheduler = schedulers[0] if schedulers else "FlowMatchEulerDiscreteScheduler"
+    helpers = "is_peft_available, require_peft_backend, torch_device"
+    beside = snapshot.exists("tests/testing_utils.py")
+    knows = "supports_text_encoder_loras" in utils
+    skipped = [(name, f"Not supported in {found.title}.") for name in _OF_UNETS]
+    if not knows:
+        skipped += [(name, f"Text encoder LoRA is not supported in {found.title}.") for name in _OF_TEXT_ENCODERS]
+    return _FILE.format(
+        license=_LICENSE.format(year=year),
+        names=", ".join(sorted({scheduler, pipeline, found.model.name})),
+        helpers="" if beside else f"from diffusers.utils.testing_utils import {helpers}\n",
+        own_helpers=f"from ..testing_utils import {helpers}\n" if beside else "",
+        package=package,
+        module=module,
+        prefix=found.prefix,
+        pipeline=pipeline,
+        scheduler=scheduler,
+        classes=f"    scheduler_classes = [{scheduler}]\n" if "scheduler_classes" in utils else "",
+        model=found.model.name,
+        settings=(
+            "    # The mixin loads layers into the transformer alone.\n    supports_text_encoder_loras = False\n"
+            if knows
+            else ""
+        ),
+        tests=tests,
+        targets=_shown(target_modules(snapshot, found) or ["to_q", "to_k", "to_v", "to_out.0"]),
+        device="torch_device" if inputs and len(inputs.args.args) > 1 else "",
+        skipped="".join(_SKIP.format(name=name, reason=reason) for name, reason in skipped if f"def {name}(" in utils),
+    )
