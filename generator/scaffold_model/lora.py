@@ -23,7 +23,7 @@ LORA_PIPELINE = "src/diffusers/loaders/lora_pipeline.py"
 PEFT = "src/diffusers/loaders/peft.py"
 STATE = "lora_state_dict"
 _SCALES = "_SET_ADAPTER_SCALE_FN_MAPPING"
-_MODEL = re.compile(r"^with\s+(\w*Transformer\w*Model)->\w*Transformer\w*Model$")
+_MODEL = re.compile(r"^(\w*Transformer\w*Model)->\w*Transformer\w*Model$")
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,19 @@ def _choose(
         )
     counted = Counter(vote.header.source for vote in votes)
     best = max(reversed(votes), key=lambda vote: counted[vote.header.source])
-    rename = _MODEL.match(best.header.renames)
-    return Header(best.header.source, f"with {rename.group(1)}->{model}" if rename else ""), best.source
+    return Header(best.header.source, _renamed(best.header.renames, model)), best.source
+
+
+def _renamed(renames: str, model: str) -> str:
+    """The renames of a header for another model: those of components stay, that of the model has a new end."""
+    kept = []
+    for part in renames.removeprefix("with").split(","):
+        found = _MODEL.match(part.strip())
+        if found:
+            kept.append(f"{found.group(1)}->{model}")
+        elif part.strip() and not any(letter.isupper() for letter in part):
+            kept.append(part.strip())
+    return f"with {', '.join(kept)}" if kept else ""
 
 
 def _header_of(owner: str, method: str) -> Header:

@@ -18,7 +18,9 @@ from ..snapshot import Snapshot
 #: What the house calls the dictionary with the scale, the usual name first.
 KWARGS = ("attention_kwargs", "joint_attention_kwargs", "cross_attention_kwargs")
 _PARAMETER = re.compile(r"^\s+transformer: [\"']?(?:Optional\[|Union\[)?(\w+)", re.MULTILINE)
-_COMPONENT = re.compile(r"ComponentSpec\(\s*\"transformer\",\s*(\w+)")
+_COMPONENT = re.compile(r"ComponentSpec\(\s*(?:name=)?\"transformer\",\s*(?:type_hint=)?(\w+)")
+# Blocks that serve several transformers take the name of the component as an argument.
+_ANY_COMPONENT = re.compile(r"ComponentSpec\(\s*[\w.]+,\s*(\w*Transformer\w*)")
 _TRANSFORMER = re.compile(r"(\w*?)(?:Transformer\w*|Model)$")
 
 
@@ -63,7 +65,8 @@ def find_model(snapshot: Snapshot, name: str) -> Found:
     mine = [export for export, value in taken.items() if value == model.name]
     pages = tuple(f"docs/source/en/{page}.md" for page in family.pages if page.startswith("api/pipelines/"))
     title = next((found for page in pages if (found := heading(snapshot.read(page) or ""))), "")
-    mixin = _own_mixin(view, family) or f"{_prefix(model.name, mine)}LoraLoaderMixin"
+    called = [*(page.rsplit("/", 1)[1].removesuffix(".md") for page in pages), name]
+    mixin = _own_mixin(view, family) or f"{_prefix(model.name, mine, called)}LoraLoaderMixin"
     return Found(
         name=name,
         mixin=mixin,
@@ -83,8 +86,12 @@ def _transformer(view: View, export: Export) -> str | None:
         found = _PARAMETER.search(text)
         return found[1] if found else None
     folder = export.path.rsplit("/", 1)[0]
-    counted = Counter(name for path in view.snapshot.walk(folder) for name in _COMPONENT.findall(view.text(path)))
-    return counted.most_common(1)[0][0] if counted else None
+    texts = [view.text(path) for path in view.snapshot.walk(folder)]
+    for pattern in (_COMPONENT, _ANY_COMPONENT):
+        counted = Counter(name for text in texts for name in pattern.findall(text))
+        if counted:
+            return str(counted.most_common(1)[0][0])
+    return None
 
 
 def _chosen(view: View, family: Family, taken: Counter[str]) -> Export:
@@ -113,10 +120,18 @@ def _own_mixin(view: View, family: Family) -> str | None:
     return own[0] if own else None
 
 
-def _prefix(model: str, pipelines: list[Export]) -> str:
-    """What the model's classes are called: by its transformer, or by its pipelines where that is another model's."""
+def _prefix(model: str, pipelines: list[Export], called: list[str]) -> str:
+    """What the model's classes are called: by its transformer, or by its pipelines where that is another model's.
+
+    Where both are called differently, the name of the docs page or of the package decides.
+    """
     found = _TRANSFORMER.match(model)
     prefix = found[1] if found else model
     stems = [re.split(r"(?:Modular)?Pipeline", export.name)[0] for export in pipelines]
+    shortest = min(stems, key=len, default=prefix)
+    for name in called:
+        for candidate in (prefix, shortest):
+            if candidate.lower() == name.replace("_", "").replace("-", "").lower():
+                return candidate
     shared = any(stem.startswith(prefix) or prefix.startswith(stem) for stem in stems)
-    return prefix if shared or not stems else min(stems, key=len)
+    return prefix if shared or not stems else shortest

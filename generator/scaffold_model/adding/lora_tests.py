@@ -21,6 +21,8 @@ LORA_TESTS = "tests/lora"
 _HOUSE = "tests/pipelines/testing_utils/lora.py"
 _MODEL_HOUSE = "tests/models/testing_utils/lora.py"
 _MIXINS = {"pipeline": ("LoraTesterMixin", "LoraMemoryTesterMixin"), "transformer": ("LoraTesterMixin",)}
+#: What the layers of attention are called in most transformers.
+TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 #: Tests of the older mixin that look for what only a UNet has, or for adapters of a text encoder.
 _OF_UNETS = (
     "test_simple_inference_with_text_denoiser_block_scale",
@@ -112,6 +114,56 @@ _SKIP = """
     def {name}(self):
         pass
 """
+_MODULAR_FILE = '''\
+{license}
+import torch
+
+{helpers}from ..modular_pipelines.{package} import {module}
+{own_helpers}
+
+if is_peft_available():
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+
+@require_peft_backend
+class Test{prefix}LoraLayers:
+    """LoRA layers of the {title} modular pipeline, on the components of the pipeline's own tests."""
+
+    settings = {module}.{tests}
+
+    def get_pipeline(self):
+        return self.settings().get_pipeline().to(torch_device)
+
+    def run_pipe(self, pipe):
+        settings = self.settings()
+        return pipe(**settings.get_dummy_inputs(), output=settings.output_name)
+
+    def add_adapter(self, pipe):
+        # Without the usual initial weights, which change nothing.
+        config = LoraConfig(r=4, lora_alpha=4, target_modules={targets}, init_lora_weights=False)
+        pipe.transformer.add_adapter(config)
+        return get_peft_model_state_dict(pipe.transformer)
+
+    def test_layers_change_the_output_until_they_are_unloaded(self):
+        pipe = self.get_pipeline()
+        base_output = self.run_pipe(pipe)
+        self.add_adapter(pipe)
+        assert not torch.allclose(self.run_pipe(pipe), base_output, atol=1e-3, rtol=1e-3)
+
+        pipe.unload_lora_weights()
+        assert torch.allclose(self.run_pipe(pipe), base_output, atol=1e-3, rtol=1e-3)
+
+    def test_layers_that_are_saved_load_again(self, tmp_path):
+        pipe = self.get_pipeline()
+        layers = self.add_adapter(pipe)
+        output = self.run_pipe(pipe)
+        pipe.save_lora_weights(save_directory=tmp_path, transformer_lora_layers=layers)
+
+        pipe = self.get_pipeline()
+        pipe.load_lora_weights(tmp_path, weight_name="pytorch_lora_weights.safetensors")
+        assert torch.allclose(self.run_pipe(pipe), output, atol=1e-3, rtol=1e-3)
+'''
 
 
 @dataclass(frozen=True)
@@ -137,11 +189,58 @@ def lora_tests(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
         found: The model.
         year: The year of a new file's copyright.
     """
+    if not found.pipelines and snapshot.files(LORA_TESTS):
+        return _modular(snapshot, found, year)
     if snapshot.exists(_HOUSE):
         return _today(snapshot, found)
     if snapshot.exists(f"{LORA_TESTS}/utils.py"):
         return _before(snapshot, found, year)
     return LoraTests({}, {}, "this checkout has no LoRA tests to go by")
+
+
+def _modular(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
+    """A file in ``tests/lora``: the house's LoRA tests are made for standard pipelines, which this model has none of."""
+    path = _path(found)
+    names = [each.name for each in found.modular]
+    if snapshot.exists(path):
+        return LoraTests({}, {})
+    for test in snapshot.walk("tests/modular_pipelines"):
+        settings = {node.name: node for node in _classes(snapshot, test)}
+        for node in settings.values():
+            bases = _bases(node)
+            own = [node, *(settings[base] for base in bases if base in settings)]
+            if "ModularPipelineTesterMixin" in bases and any(
+                _setting(each, "pipeline_class") in names for each in own
+            ):
+                text = _MODULAR_FILE.format(
+                    **_places(snapshot, test),
+                    license=_LICENSE.format(year=year),
+                    prefix=found.prefix,
+                    title=found.title,
+                    tests=node.name,
+                    targets=_shown(target_modules(snapshot, found) or TARGETS),
+                )
+                return LoraTests({path: text}, {})
+    return LoraTests({}, {}, f"no modular test of {found.name} has settings that it could go by")
+
+
+def _path(found: Found) -> str:
+    """The file of ``tests/lora``: called like the model, or like its mixin where that is called otherwise."""
+    same = found.name.replace("_", "") == found.prefix.lower()
+    return f"{LORA_TESTS}/test_lora_layers_{found.name if same else found.prefix.lower()}.py"
+
+
+def _places(snapshot: Snapshot, test: str) -> dict[str, str]:
+    """Where a file of ``tests/lora`` finds the tests of a pipeline, and the helpers of all tests."""
+    package, _, module = test.split("/", 2)[2].removesuffix(".py").replace("/", ".").rpartition(".")
+    helpers = "is_peft_available, require_peft_backend, torch_device"
+    beside = snapshot.exists("tests/testing_utils.py")
+    return {
+        "package": package,
+        "module": module,
+        "helpers": "" if beside else f"from diffusers.utils.testing_utils import {helpers}\n",
+        "own_helpers": f"from ..testing_utils import {helpers}\n" if beside else "",
+    }
 
 
 def _today(snapshot: Snapshot, found: Found) -> LoraTests:
@@ -237,7 +336,7 @@ def _shown(names: list[str]) -> str:
 
 def _before(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
     """A file in ``tests/lora`` that asks the pipeline's tests for components and inputs."""
-    path = f"{LORA_TESTS}/test_lora_layers_{found.name}.py"
+    path = _path(found)
     same = [
         other
         for other in snapshot.walk(LORA_TESTS)
@@ -261,11 +360,8 @@ def _file(
 ) -> str:
     utils = snapshot.read(f"{LORA_TESTS}/utils.py") or ""
     source = snapshot.read(test) or ""
-    package, module = test.removeprefix("tests/pipelines/").removesuffix(".py").replace("/", ".").rpartition(".")[::2]
     schedulers = re.findall(r"\b(\w+Scheduler)\(", source)
     scheduler = schedulers[0] if schedulers else "FlowMatchEulerDiscreteScheduler"
-    helpers = "is_peft_available, require_peft_backend, torch_device"
-    beside = snapshot.exists("tests/testing_utils.py")
     knows = "supports_text_encoder_loras" in utils
     skipped = [(name, f"Not supported in {found.title}.") for name in _OF_UNETS]
     if not knows:
@@ -273,10 +369,7 @@ def _file(
     return _FILE.format(
         license=_LICENSE.format(year=year),
         names=", ".join(sorted({scheduler, pipeline, found.model.name})),
-        helpers="" if beside else f"from diffusers.utils.testing_utils import {helpers}\n",
-        own_helpers=f"from ..testing_utils import {helpers}\n" if beside else "",
-        package=package,
-        module=module,
+        **_places(snapshot, test),
         prefix=found.prefix,
         pipeline=pipeline,
         scheduler=scheduler,
@@ -288,7 +381,7 @@ def _file(
             else ""
         ),
         tests=tests,
-        targets=_shown(target_modules(snapshot, found) or ["to_q", "to_k", "to_v", "to_out.0"]),
+        targets=_shown(target_modules(snapshot, found) or TARGETS),
         device="torch_device" if inputs and len(inputs.args.args) > 1 else "",
         skipped="".join(_SKIP.format(name=name, reason=reason) for name, reason in skipped if f"def {name}(" in utils),
     )

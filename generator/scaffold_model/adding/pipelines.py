@@ -97,7 +97,7 @@ def transformer_calls(text: str, owner: str) -> Sequence[ast.Call]:
     node = find_class(text, owner)
     if node is None:
         return ()
-    own = re.compile(r"self\.transformer\w*")
+    own = re.compile(r"self\.(?:\w+_)?transformer(?:_\w+)?")
     names = {
         target.id
         for each in ast.walk(node)
