@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..audit.history import branch
-from ..checkout import head
 from ..errors import BadInput
 from ..plan import Plan, merge_plans
 from ..registration import register
@@ -16,8 +14,8 @@ from ..snapshot import Snapshot
 from ..spec import COMBINATIONS
 from ..update import Updated
 from .found import Found, find_model
-from .lora_support import lora_support, with_tests
-from .lora_tests import lora_tests
+from .lora_support import lora_support
+from .lora_test_plan import add_lora_test
 from .request import Request
 
 
@@ -53,22 +51,6 @@ def add_to_model(root: Path, snapshot: Snapshot, name: str, request: Request, ru
             plan = merge_plans(plan, step(snapshot.overlaid(plan.overlay())))
     after = (f"scaffold-model verify {name}   # the checkout's own gates and the model's tests",)
     return Updated(replace(plan, next_steps=after), ())
-
-
-def add_lora_test(root: Path, snapshot: Snapshot, found: Found, ruff: str | None, *, anyway: bool) -> Plan:
-    """The plan for the LoRA test, or a notice that says why there is none.
-
-    A model's first pull request leaves it out, unless it is asked for ``anyway``.
-    """
-    added = branch(root, snapshot)
-    if not anyway and added is not None and found.model.path in added.added:
-        command = f"scaffold-model add {found.name} --lora --with-test"
-        notice = f"the LoRA test comes when {found.name} is merged: `{command}` then, or now all the same"
-        return Plan(notices=(notice,))
-    tests = lora_tests(snapshot, found, head(root).year)
-    if tests.missing:
-        return Plan(notices=(f"no LoRA test was written: {tests.missing}",))
-    return with_tests(snapshot, tests.files, ruff)
 
 
 def _auto_pipeline(snapshot: Snapshot, found: Found) -> Plan:

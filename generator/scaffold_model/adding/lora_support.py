@@ -9,7 +9,7 @@ from ..conventions import detect
 from ..formatting import format_python
 from ..house import conventions
 from ..lora import LORA_PIPELINE, PEFT, Wanted, add_lora_mixin
-from ..plan import Edit, Export, NewFile, Plan, Registered, merge_plans
+from ..plan import Edit, Export, Plan, Registered, merge_plans
 from ..registration import register
 from ..registries import lora_docs
 from ..registries.base import ROOT
@@ -31,11 +31,11 @@ def lora_support(snapshot: Snapshot, found: Found, ruff: str | None) -> Plan:
     Raises:
         ScaffoldError: The checkout has no mixin to go by, or a file can not be edited.
     """
-    before = {path: _plain(snapshot.read(path) or "") for path in _paths(found)}
+    before = {path: plain(snapshot.read(path) or "") for path in _paths(found)}
     after = dict(before)
     notices = list(_wire(snapshot, found, after))
-    after |= _formatted(snapshot, before, after, ruff)
-    edits = tuple(_edit(snapshot, path, text) for path, text in after.items() if text != before[path])
+    after |= formatted(snapshot, before, after, ruff)
+    edits = tuple(edit(snapshot, path, text) for path, text in after.items() if text != before[path])
     plan = Plan(edits=edits, notices=tuple(notices))
     single_file = any("FromSingleFileMixin" in _bases(after[each.path], each.name) for each in found.pipelines)
     wanted = Wanted(found.name, found.prefix, found.model.name, found.title, single_file)
@@ -110,7 +110,7 @@ def _bases(text: str, name: str) -> str:
     return found[1] if found else ""
 
 
-def _formatted(snapshot: Snapshot, before: dict[str, str], after: dict[str, str], ruff: str | None) -> dict[str, str]:
+def formatted(snapshot: Snapshot, before: dict[str, str], after: dict[str, str], ruff: str | None) -> dict[str, str]:
     """The changed files as the formatter leaves them, as far as they were formatted before."""
     changed = {path: text for path, text in after.items() if path.endswith(".py") and text != before[path]}
     length = detect(snapshot).line_length
@@ -119,20 +119,11 @@ def _formatted(snapshot: Snapshot, before: dict[str, str], after: dict[str, str]
     return format_python(stable, line_length=length, ruff=ruff)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     return text.replace("\r\n", "\n") if text.count("\r\n") == text.count("\n") else text
 
 
-def _edit(snapshot: Snapshot, path: str, text: str) -> Edit:
+def edit(snapshot: Snapshot, path: str, text: str) -> Edit:
     """The edit, with the line ends that the file has."""
     mine = snapshot.read(path) or ""
-    return Edit(path, mine, text.replace("\n", "\r\n") if _plain(mine) != mine else text)
-
-
-def with_tests(snapshot: Snapshot, files: dict[str, str], ruff: str | None) -> Plan:
-    """The plan for the files of a LoRA test: new ones, and ones with a class more."""
-    before = {path: _plain(snapshot.read(path) or "") for path in files}
-    texts = {**files, **_formatted(snapshot, before, files, ruff)}
-    new = tuple(NewFile(path, text) for path, text in texts.items() if not snapshot.exists(path))
-    edits = tuple(_edit(snapshot, path, text) for path, text in texts.items() if snapshot.exists(path))
-    return Plan(new_files=new, edits=edits)
+    return Edit(path, mine, text.replace("\n", "\r\n") if plain(mine) != mine else text)

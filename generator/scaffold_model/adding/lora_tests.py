@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..code.splice import with_import
+from ..code.definitions import remove_definition
+from ..code.splice import with_import, without_import
 from ..code.syntax import parse
 from ..snapshot import Snapshot
 from .found import Found
@@ -20,6 +21,7 @@ from .found import Found
 LORA_TESTS = "tests/lora"
 _HOUSE = "tests/pipelines/testing_utils/lora.py"
 _MODEL_HOUSE = "tests/models/testing_utils/lora.py"
+_HELPERS = "..testing_utils"
 _MIXINS = {"pipeline": ("LoraTesterMixin", "LoraMemoryTesterMixin"), "transformer": ("LoraTesterMixin",)}
 #: What the layers of attention are called in most transformers.
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -198,6 +200,15 @@ def lora_tests(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
     return LoraTests({}, {}, "this checkout has no LoRA tests to go by")
 
 
+def without_lora_tests(text: str, classes: Iterable[str]) -> str:
+    """A test file without the classes that were added to it, and without their imports: as it was before."""
+    for name in classes:
+        text = remove_definition(text, name)
+    for mixin in dict.fromkeys(mixin for mixins in _MIXINS.values() for mixin in mixins):
+        text = without_import(text, _HELPERS, mixin)
+    return text.rstrip("\n") + "\n"
+
+
 def _modular(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
     """A file in ``tests/lora``: the house's LoRA tests are made for standard pipelines, which this model has none of."""
     path = _path(found)
@@ -259,7 +270,7 @@ def _today(snapshot: Snapshot, found: Found) -> LoraTests:
         for mixin in _MIXINS[what]:
             name = f"Test{stem}LoRA{'Memory' if 'Memory' in mixin else ''}"
             about = "LoRA tests with offloading and layerwise casting" if "Memory" in mixin else "LoRA tests"
-            text = with_import(text, "..testing_utils", mixin).rstrip("\n")
+            text = with_import(text, _HELPERS, mixin).rstrip("\n")
             text += f'\n\n\nclass {name}({config}, {mixin}):\n    """{about} for the {found.title} {what}."""\n'
             targets = target_modules(snapshot, found)
             if targets and what == "pipeline":

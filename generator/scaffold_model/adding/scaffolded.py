@@ -18,6 +18,8 @@ from ..spec import ModelSpec
 from ..update import Updated, finish_both, update
 from ..updating import Scaffold, check_files, merge_file, renders
 from ..versions import newest_version
+from .found import find_model
+from .lora_test_plan import add_lora_test, recorded
 from .request import Request, changed_answers
 
 
@@ -42,7 +44,29 @@ def add_to_scaffold(root: Path, snapshot: Snapshot, scaffold: Scaffold, request:
     if new == spec:
         # What an earlier run could not finish for conflicts is done now.
         plan = record_registered(snapshot, extend_and_register(spec, snapshot, Plan(), ruff))
-        return Updated(replace(plan, next_steps=()), ())
+        plan = replace(plan, next_steps=())
+    else:
+        done = _merged(root, snapshot, scaffold, spec, new, request, ruff)
+        if done.conflicts:
+            return done
+        plan = done.plan
+    if request.lora:
+        now = snapshot.overlaid(plan.overlay())
+        test = add_lora_test(root, now, find_model(now, spec.name), ruff, anyway=request.with_test)
+        plan = recorded(snapshot, spec.name, plan, test)
+    return Updated(replace(plan, next_steps=next_steps(new)), ())
+
+
+def _merged(
+    root: Path,
+    snapshot: Snapshot,
+    scaffold: Scaffold,
+    spec: ModelSpec,
+    new: ModelSpec,
+    request: Request,
+    ruff: str | None,
+) -> Updated:
+    """What the template makes of the new answers, merged into the files that it made of the old ones."""
     check_more(spec, new, snapshot)
     version = None if newest_version().is_recorded_as(scaffold.version) else scaffold.version
     base, theirs = renders((spec.answers(), version), (new.answers(), version))
@@ -55,8 +79,7 @@ def add_to_scaffold(root: Path, snapshot: Snapshot, scaffold: Scaffold, request:
             labels = ("before", f"with {' '.join(request.flags)}")
             return merge_file(root, Path(folder), mine, old, other, labels, "scaffold")
 
-        done = update(snapshot, new, scaffold.manifest, base, theirs, merge, ruff, settle=command)
-    return replace(done, plan=replace(done.plan, next_steps=next_steps(new)))
+        return update(snapshot, new, scaffold.manifest, base, theirs, merge, ruff, settle=command)
 
 
 def fitted(answers: Mapping[str, Any], before: ModelSpec, snapshot: Snapshot) -> ModelSpec:

@@ -327,3 +327,23 @@ def with_property(text: str, owner: str, name: str, *, before: Sequence[str]) ->
     indent = indent_of(text, anchor.lineno)
     code = f"{indent}@property\n{indent}def {name}(self):\n{indent}    return self._{name}\n\n"
     return insert_before(text, line, code)
+
+
+def without_import(text: str, module: str, name: str) -> str:
+    """A module without a name that it imports and does not use any more, written as the formatter would."""
+    if len(re.findall(rf"\b{name}\b", text)) != 1:
+        return text
+    level = len(module) - len(module.lstrip("."))
+    for node in parse(text).body:
+        if not isinstance(node, ast.ImportFrom) or (node.level, node.module or "") != (level, module[level:]):
+            continue
+        shown = [f"{each.name} as {each.asname}" if each.asname else each.name for each in node.names]
+        left = [each for each in shown if each != name]
+        if len(left) == len(shown):
+            continue
+        written = [f"from {module} import {', '.join(left)}"] if left else []
+        if written and len(written[0]) > WIDTH:
+            written = [f"from {module} import (", *(f"    {each}," for each in left), ")"]
+        lines = text.split("\n")
+        return "\n".join([*lines[: node.lineno - 1], *written, *lines[node.end_lineno or node.lineno :]])
+    return text
