@@ -34,14 +34,13 @@ def add_lora_test(root: Path, snapshot: Snapshot, found: Found, ruff: str | None
         notice = f"the LoRA test comes after the model's first pull request: `{command}` then, or now all the same"
         return Plan(notices=(notice,))
     tests = lora_tests(snapshot, found, head(root).year)
-    if tests.missing:
-        return Plan(notices=(f"no LoRA test was written: {tests.missing}",))
     before = {path: plain(snapshot.read(path) or "") for path in tests.files}
     texts = {**tests.files, **formatted(snapshot, before, tests.files, ruff)}
     new = tuple(NewFile(path, text) for path, text in texts.items() if not snapshot.exists(path))
     edits = tuple(edit(snapshot, path, text) for path, text in texts.items() if snapshot.exists(path))
     entries = tuple(Registered(LORA_TEST, name, path) for path, names in tests.classes.items() for name in names)
-    return Plan(new_files=new, edits=edits, entries=entries)
+    notices = (f"no LoRA test of the pipeline was written: {tests.missing}",) if tests.missing else ()
+    return Plan(new_files=new, edits=edits, entries=entries, notices=notices)
 
 
 def recorded(snapshot: Snapshot, name: str, plan: Plan, test: Plan) -> Plan:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from ..code.definitions import remove_definition
 from ..code.splice import with_import, without_import
@@ -213,16 +213,20 @@ def _modular(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
     """A file in ``tests/lora``: the house's LoRA tests are made for standard pipelines, which this model has none of."""
     path = _path(found)
     names = [each.name for each in found.modular]
+    beside = (
+        _beside(snapshot, [*_model_tests(snapshot, found)][:1], found)
+        if snapshot.exists(_HOUSE)
+        else LoraTests({}, {})
+    )
     if snapshot.exists(path):
-        return LoraTests({}, {})
+        return beside
     for test in snapshot.walk("tests/modular_pipelines"):
         settings = {node.name: node for node in _classes(snapshot, test)}
         for node in settings.values():
-            bases = _bases(node)
-            own = [node, *(settings[base] for base in bases if base in settings)]
-            if "ModularPipelineTesterMixin" in bases and any(
-                _setting(each, "pipeline_class") in names for each in own
-            ):
+            chain = [*_chain(settings, node.name)]
+            bases = {base for each in chain for base in _bases(each)}
+            runs = node.name.startswith("Test") and "ModularPipelineTesterMixin" in bases
+            if runs and any(_setting(each, "pipeline_class") in names for each in chain):
                 text = _MODULAR_FILE.format(
                     **_places(snapshot, test),
                     license=_LICENSE.format(year=year),
@@ -231,14 +235,23 @@ def _modular(snapshot: Snapshot, found: Found, year: str) -> LoraTests:
                     tests=node.name,
                     targets=_shown(target_modules(snapshot, found) or TARGETS),
                 )
-                return LoraTests({path: text}, {})
-    return LoraTests({}, {}, f"no modular test of {found.name} has settings that it could go by")
+                return LoraTests({path: text, **beside.files}, beside.classes)
+    return replace(beside, missing=f"no modular test of {found.name} has settings that it could go by")
+
+
+def _chain(classes: Mapping[str, ast.ClassDef], name: str) -> Iterator[ast.ClassDef]:
+    """A class of a test, and those of the same file that it inherits from."""
+    if name in classes:
+        yield classes[name]
+        for base in _bases(classes[name]):
+            yield from _chain(classes, base)
 
 
 def _path(found: Found) -> str:
     """The file of ``tests/lora``: called like the model, or like its mixin where that is called otherwise."""
-    same = found.name.replace("_", "") == found.prefix.lower()
-    return f"{LORA_TESTS}/test_lora_layers_{found.name if same else found.prefix.lower()}.py"
+    plain, called = found.name.replace("_", ""), found.prefix.lower()
+    stem = called if called != plain and called.startswith(plain) else found.name
+    return f"{LORA_TESTS}/test_lora_layers_{stem}.py"
 
 
 def _places(snapshot: Snapshot, test: str) -> dict[str, str]:
@@ -256,11 +269,16 @@ def _places(snapshot: Snapshot, test: str) -> dict[str, str]:
 
 def _today(snapshot: Snapshot, found: Found) -> LoraTests:
     """A class beside the tests of the first pipeline, and one beside those of the transformer."""
+    places = [*_pipeline_tests(snapshot, found)][:1] + [*_model_tests(snapshot, found)][:1]
+    if not places:
+        return LoraTests({}, {}, f"no test of {found.name} has settings that the LoRA tests could go by")
+    return _beside(snapshot, places, found)
+
+
+def _beside(snapshot: Snapshot, places: Iterable[tuple[str, str, str]], found: Found) -> LoraTests:
+    """Test files with the house's LoRA tests for the settings in them: path, class of settings, what it is about."""
     files: dict[str, str] = {}
     classes: dict[str, tuple[str, ...]] = {}
-    places = [*_pipeline_tests(snapshot, found)][:1]
-    if snapshot.exists(_MODEL_HOUSE):
-        places += [*_model_tests(snapshot, found)][:1]
     for path, config, what in places:
         text = (snapshot.read(path) or "").replace("\r\n", "\n")
         if "LoraTesterMixin" in text:
@@ -278,8 +296,6 @@ def _today(snapshot: Snapshot, found: Found) -> LoraTests:
             added.append(name)
         files[path] = text
         classes[path] = tuple(added)
-    if not places:
-        return LoraTests({}, {}, f"no test of {found.name} has settings that the LoRA tests could go by")
     return LoraTests(files, classes)
 
 
@@ -295,7 +311,8 @@ def _pipeline_tests(snapshot: Snapshot, found: Found) -> Iterator[tuple[str, str
 
 
 def _model_tests(snapshot: Snapshot, found: Found) -> Iterator[tuple[str, str, str]]:
-    for path in snapshot.walk("tests/models"):
+    """The settings of the transformer's tests, where the house has LoRA tests of models."""
+    for path in snapshot.walk("tests/models") if snapshot.exists(_MODEL_HOUSE) else ():
         if found.model.name in (snapshot.read(path) or ""):
             for node in _classes(snapshot, path):
                 if "BaseModelTesterConfig" in _bases(node) and found.model.name in ast.unparse(node):
