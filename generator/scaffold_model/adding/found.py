@@ -66,7 +66,7 @@ def find_model(snapshot: Snapshot, name: str) -> Found:
     pages = tuple(f"docs/source/en/{page}.md" for page in family.pages if page.startswith("api/pipelines/"))
     title = next((found for page in pages if (found := heading(snapshot.read(page) or ""))), "")
     called = [*(page.rsplit("/", 1)[1].removesuffix(".md") for page in pages), name]
-    mixin = _own_mixin(view, family) or f"{_prefix(model.name, mine, called)}LoraLoaderMixin"
+    mixin = _own_mixin(view, family, model.name) or f"{_prefix(model.name, mine, called)}LoraLoaderMixin"
     return Found(
         name=name,
         mixin=mixin,
@@ -107,8 +107,8 @@ def _chosen(view: View, family: Family, taken: Counter[str]) -> Export:
     )
 
 
-def _own_mixin(view: View, family: Family) -> str | None:
-    """The mixin of lora_pipeline.py that no other model uses."""
+def _own_mixin(view: View, family: Family, model: str) -> str | None:
+    """The mixin of lora_pipeline.py that loads layers into this transformer, or that no other model uses."""
     others = {
         base
         for sites in view.scanner.sites.values()
@@ -116,8 +116,12 @@ def _own_mixin(view: View, family: Family) -> str | None:
         if site.path.startswith((f"{ROOT}/pipelines/", f"{ROOT}/modular_pipelines/")) and site.path not in family.paths
         for base in site.bases
     }
-    own = [export.name for export in family.of_kind("LoRA mixin") if export.path == LORA and export.name not in others]
-    return own[0] if own else None
+    text = view.text(LORA)
+    for export in family.of_kind("LoRA mixin"):
+        body = text.split(f"\nclass {export.name}(", 1)[-1].split("\nclass ", 1)[0]
+        if export.path == LORA and (export.name not in others or re.search(rf"\b{model}\b", body)):
+            return export.name
+    return None
 
 
 def _prefix(model: str, pipelines: list[Export], called: list[str]) -> str:

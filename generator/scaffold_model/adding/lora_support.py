@@ -14,6 +14,7 @@ from ..registration import register
 from ..registries import lora_docs
 from ..registries.base import ROOT
 from ..snapshot import Snapshot
+from ..sound import check_text
 from .found import Found
 from .lora_pages import with_badge
 from .pipelines import mixin_of_another, with_attention_kwargs, with_mixin
@@ -32,6 +33,9 @@ def lora_support(snapshot: Snapshot, found: Found, ruff: str | None) -> Plan:
         ScaffoldError: The checkout has no mixin to go by, or a file can not be edited.
     """
     before = {path: plain(snapshot.read(path) or "") for path in _paths(found)}
+    for path, text in before.items():
+        if path.endswith(".py"):
+            check_text(path, text)
     after = dict(before)
     notices = list(_wire(snapshot, found, after))
     after |= formatted(snapshot, before, after, ruff)

@@ -16,6 +16,7 @@ from .syntax import parse
 from .text import indent_of, insert_before
 
 WIDTH = 119
+_REST = re.compile(r"[ \t]*,[ \t]*(?:#[^\n]*)?(?=\n)")
 Function = ast.FunctionDef
 
 
@@ -70,10 +71,14 @@ def _before(text: str, index: int, item: str) -> str:
 
 def _after(text: str, start: int, end: int, item: str) -> str:
     """``item`` behind what stands from ``start`` to ``end``; a comma that follows it then follows the item."""
-    if _stands_alone(text, start):
-        indent = text[text.rfind("\n", 0, start) + 1 : start]
-        return f"{text[:end]},\n{indent}{item}{text[end:]}"
-    return f"{text[:end]}, {item}{text[end:]}"
+    if not _stands_alone(text, start):
+        return f"{text[:end]}, {item}{text[end:]}"
+    indent = text[text.rfind("\n", 0, start) + 1 : start]
+    rest = _REST.match(text, end)
+    if rest:
+        # A comment stays with what it is about.
+        return f"{text[: rest.end()]}\n{indent}{item},{text[rest.end() :]}"
+    return f"{text[:end]},\n{indent}{item}{text[end:]}"
 
 
 def with_base(text: str, owner: str, base: str, *, after: str, instead: str | None = None) -> str:
