@@ -40,13 +40,16 @@ def _of_scaffold(view: View, spec: ModelSpec) -> Iterator[Problem]:
     known = {one.name: one for one in conventions(view.snapshot)}
     then = f"`scaffold-model update {spec.name} --conventions` moves the model's files there"
     for question, (folder, convention, what) in _STYLES.items():
-        files = [path for path in _tests(view, spec, folder)]
+        files = _tests(view, spec, folder)
         old, new = getattr(spec, question), now[question]
         if old == new or not files:
             continue
         gone = next((module for path in files for module in _missing(view, path)), None)
         effect = f"; {gone} is gone, so that this test can not be imported" if gone else ""
-        message = f"the checkout's {what} are of style {new} ({known[convention].path}), this one of style {old}{effect}: {then}"
+        message = (
+            f"the checkout's {what} are made of {known[convention].path} by now (style {new}), this one is of style "
+            f"{old}{effect}: {then}"
+        )
         yield problem("conventions", spec.name, files[0], None, message, "error" if gone else "warning")
     gained, lost = set(spec.lacks) - {*now["lacks"]}, {*now["lacks"]} - set(spec.lacks)
     for names, says in ((gained, "has {} by now"), (lost, "has no {} any more")):
