@@ -117,7 +117,7 @@ def with_parameter(
     With neither it comes last, before ``**kwargs``.
     """
     node = find_method(text, owner, method)
-    name = declaration.split(":", 1)[0]
+    name = re.split(r"\W", declaration, maxsplit=1)[0]
     if node is None or name in parameters(node):
         return text
     spans = _parameter_spans(text, node)
