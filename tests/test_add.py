@@ -16,7 +16,7 @@ from scaffold_model.spec import ModelSpec
 
 TRANSFORMER = "src/diffusers/models/transformers/transformer_foo.py"
 PIPELINE = "src/diffusers/pipelines/foo/pipeline_foo.py"
-PAGE = "docs/source/en/api/pipelines/foo.md"
+SCRIPT = "scripts/convert_foo_to_diffusers.py"
 
 #: What is there, what is added, and the flags that lead to the same at once.
 KINDS = {
@@ -90,7 +90,7 @@ def test_edits_are_kept_and_conflicts_are_shown_as_git_shows_them(checkout: Path
     mine = {
         TRANSFORMER: ("num_layers: int = 24", "num_layers: int = 28"),
         PIPELINE: ("class FooPipeline(DiffusionPipeline)", "# My class.\nclass FooPipeline(DiffusionPipeline)"),
-        PAGE: ("\n## FooPipeline\n", "\nMy words.\n\n## FooPipeline\n"),
+        SCRIPT: ("\nimport argparse\n", "\n# Mine too.\nimport argparse\n"),
     }
     for path, (old, new) in mine.items():
         text = (checkout / path).read_text(encoding="utf-8")
@@ -221,7 +221,7 @@ def test_an_update_goes_on_after_an_addition(pristine: Path, tmp_path: Path) -> 
     template.run(checkout, "add", "foo", "--task", "i2i")
     assert "num_layers: int = 24" in (checkout / TRANSFORMER).read_text(encoding="utf-8")
     shown = json.loads(template.run(checkout, "update", "foo", "--json"))["updates"][0]
-    assert (shown["conflicts"], [edit["path"] for edit in shown["edited"]][0]) == ([], TRANSFORMER)
+    assert (shown["conflicts"], shown["edited"][0]["path"]) == ([], TRANSFORMER)
     text = (checkout / TRANSFORMER).read_text(encoding="utf-8")
     assert "num_layers: int = 28" in text
     assert "PeftAdapterMixin" in text

@@ -95,10 +95,10 @@ def add(name: str, checkout: Path | None, dry_run: bool, as_json: bool, **option
 
 
 def _check(request: Request) -> None:
-    if not request.flags:
-        raise BadInput("nothing to add", hint="give --task, --lora, --single-file or another flag; see add --help")
     if request.with_test and not request.lora:
         raise BadInput("--with-test goes with --lora", hint="give both, or neither")
+    if not request.flags:
+        raise BadInput("nothing to add", hint="give --task, --lora, --single-file or another flag; see add --help")
 
 
 def _planned(root: Path, snapshot: Snapshot, name: str, request: Request, ruff: str | None) -> Updated:

@@ -72,4 +72,8 @@ def _single_file(snapshot: Snapshot, found: Found) -> Plan:
             hint="write both; `register --also single_file` then lists the class",
         )
     plan = register(snapshot, also=(single_file.NAME,), only={found.model.name})
-    return replace(plan, notices=())
+    notice = (
+        f"{single_file.PATH}: original checkpoints are read as they are, unless single_file_utils.py has a function that "
+        "converts them; see to that"
+    )
+    return replace(plan, notices=(notice,) if plan else ())
