@@ -21,7 +21,7 @@ from .command_line import (
     yes_option,
 )
 from .errors import BadInput
-from .spec import CHOICES
+from .questions import CHOICES
 
 if TYPE_CHECKING:
     from .adding.request import Request

@@ -41,7 +41,8 @@ class _Group(click.Group):
 
 
 def _choice(question: str, help_text: str, default: str | None = None, **extra: Any) -> Callable[[Any], Any]:
-    from .spec import CHOICES, flag
+    from .questions import CHOICES
+    from .spec import flag
 
     values = CHOICES[question]
     return click.option(

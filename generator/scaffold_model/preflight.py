@@ -65,6 +65,13 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
         for place in spec.owned_places():
             if snapshot.exists(place) or snapshot.files(place) or snapshot.folders(place):
                 raise BadInput(f"{spec.name} exists already", path=place, hint="choose another --name")
+            other = _other_spelling(snapshot, place)
+            if other:
+                raise BadInput(
+                    f"differs from {place}, which {spec.name} needs, by upper and lower case alone",
+                    path=other,
+                    hint="choose another --name: on macOS and Windows the two are one file",
+                )
     _check_class_names(spec, snapshot, spec.new_classes)
     _check_traits(spec, snapshot)
     _check_modular(spec, snapshot)
@@ -92,10 +99,20 @@ def check_more(before: ModelSpec, spec: ModelSpec, snapshot: Snapshot) -> None:
 
 def _check_modular(spec: ModelSpec, snapshot: Snapshot) -> None:
     if spec.has_modular and not snapshot.exists("src/diffusers/modular_pipelines/modular_pipeline.py"):
+        # The transformers need more than a standard pipeline does, and came late too.
+        standard = "class AttentionMixin" in (snapshot.read("src/diffusers/models/attention.py") or "")
         raise BadInput(
             "this checkout has no modular pipelines (they came in July 2025)",
-            hint="use --standard, or update the checkout",
+            hint="use --standard, or update the checkout" if standard else "update the checkout",
         )
+
+
+def _other_spelling(snapshot: Snapshot, place: str) -> str | None:
+    """What stands in the folder of ``place`` under its name in other letters."""
+    folder, _, name = place.rpartition("/")
+    present = (*snapshot.files(folder), *snapshot.folders(folder))
+    found = next((one for one in present if one != name and one.casefold() == name.casefold()), None)
+    return f"{folder}/{found}" if found else None
 
 
 def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
