@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
+from .add_command import add
 from .command_line import (
     BUG,
     DONE,
@@ -147,7 +148,7 @@ def _create(options: dict[str, Any]) -> None:
     show_change(plan, dry_run=options["dry_run"], as_json=options["as_json"], spec=spec)
 
 
-for command in (*COMMANDS, *LIFE_COMMANDS):
+for command in (*COMMANDS, add, *LIFE_COMMANDS):
     cli.add_command(command)
 
 
