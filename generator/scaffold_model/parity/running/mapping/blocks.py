@@ -76,8 +76,8 @@ def stacks(shapes: Mapping[str, Shape]) -> list[Stack]:
         if any(stack.blocks.values()):
             taken.update(key for keys in stack.blocks.values() for key in keys)
             found.append(stack)
-    rest = Stack("", {0: [key for key in shapes if key not in taken]})
-    return [*found, rest]
+    outside = Stack("", {0: [key for key in shapes if key not in taken]})
+    return [*found, outside]
 
 
 def _filled(parts: list[str], numbers: Iterable[int]) -> str:

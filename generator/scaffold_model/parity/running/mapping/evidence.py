@@ -117,7 +117,7 @@ def _copies(left: list[tuple[str, Unit]], sources: list[Unit], target: Target) -
             continue
         ours = meaning(path, target.kinds[members[0].keys[0][1]])
         ranked = sorted(options, key=lambda unit: -likeness(ours, meaning(unit.path)))
-        others = [(other,) for other in ranked[1:]]
+        others: list[tuple[Unit, ...]] = [(other,) for other in ranked[1:]]
         found += [
             Pair((unit,), (ranked[0],), 0.5, "the only layer of this size that is left", others) for unit in members
         ]

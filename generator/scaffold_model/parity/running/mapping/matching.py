@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -205,7 +206,8 @@ def match(
                 group = wanted[one].groups[level]
                 known = together[group, given[other].groups[level]] - (assigned.get(one) == other)
                 bonus[one, other] += 0.4 * known / max(1, sizes[group] - 1)
-    return [_pair(one, other, wanted, given, assigned, scores) for one, other in assigned.items()]
+    close = _close(assigned, scores)
+    return [_pair(one, other, wanted, given, assigned, scores, close) for one, other in assigned.items()]
 
 
 def _meaning(unit: Unit, target: Target) -> Meaning:
@@ -394,37 +396,39 @@ def _structure(wanted: list[_Wanted], one: _Wanted, given: list[_Given], two: _G
 
 def _order(one: _Wanted, two: _Given, wanted: list[_Wanted], given: list[_Given]) -> float:
     """Whether both are the first, or both the second, of the layers of their size beside each other."""
-    theirs = sorted(
-        _natural(other.sources[0].path)
-        for other in given
-        if (other.groups[0], other.sizes) == (two.groups[0], two.sizes)
-    )
+    theirs = [other.sources[0].path for other in given if (other.groups[0], other.sizes) == (two.groups[0], two.sizes)]
     ours = [other for other in wanted if (other.groups[0], other.sizes) == (one.groups[0], one.sizes)]
-    mine = _natural(two.sources[0].path)
-    if len(ours) != len(theirs) or len(ours) < 2 or not any(isinstance(part[1], int) for part in mine):
+    ranks = _ranks(theirs)
+    if ranks is None or len(ours) != len(theirs):
         return 0.0
-    return 0.3 if ours.index(one) == theirs.index(mine) else -0.3
+    return 0.3 if ours.index(one) == ranks[two.sources[0].path] else -0.3
 
 
-def _natural(path: str) -> tuple[tuple[int, int | str], ...]:
-    import re
+def _ranks(paths: list[str]) -> dict[str, int] | None:
+    """The places of layers that are numbered, or called in and out; None where the names give no order."""
+    found: dict[str, int] = {}
+    for path in paths:
+        for part in reversed(path.split(".")):
+            match = re.fullmatch(r"(.*?)(\d+)", part)
+            if (match and not part.startswith("0")) or part == "0":
+                found[path] = int(match[2]) if match else 0
+                break
+            named = {"in", "out"} & set(re.split(r"_", part))
+            if len(named) == 1:
+                found[path] = int(named == {"out"})
+                break
+    numbers = sorted(found.values())
+    whole = all(any(part.isdecimal() for part in path.split(".")) for path in paths)
+    if len(paths) < 2 or len(set(numbers)) < len(paths):
+        return None
+    if not whole and numbers not in (list(range(len(paths))), list(range(1, len(paths) + 1))):
+        return None
+    return {path: numbers.index(number) for path, number in found.items()}
 
-    words = re.findall(r"\d+|[a-z]+", path.lower())
-    return tuple(
-        (0, int(word)) if word.isdecimal() else (0, {"in": 0, "out": 1}[word]) if word in ("in", "out") else (1, word)
-        for word in words
-    )
 
-
-def _pair(
-    one: int,
-    other: int,
-    wanted: list[_Wanted],
-    given: list[_Given],
-    assigned: dict[int, int],
-    scores: dict[tuple[int, int], float],
-) -> Pair:
-    """The pair with its confidence: how much worse the next best way is."""
+def _rivals(one: int, assigned: dict[int, int], scores: dict[tuple[int, int], float]) -> list[tuple[float, int]]:
+    """Other sources of a target, with how much worse the whole gets if it took that one, the nearest first."""
+    other = assigned[one]
     holder = {source: position for position, source in assigned.items()}
     rivals: list[tuple[float, int]] = []
     for (position, candidate), score in scores.items():
@@ -439,13 +443,36 @@ def _pair(
         else:
             loss *= 2
         rivals.append((loss, candidate))
-    rivals.sort()
-    margin = rivals[0][0] if rivals else math.inf
-    same = [candidate for loss, candidate in rivals if loss < MARGIN]
-    agreeing = scores[one, other]
+    return sorted(rivals)
+
+
+def _close(assigned: dict[int, int], scores: dict[tuple[int, int], float]) -> dict[int, set[int]]:
+    """By source, those that it is a tie with, and those that they are a tie with."""
+    together: dict[int, set[int]] = {source: {source} for source in assigned.values()}
+    for one in assigned:
+        for loss, candidate in _rivals(one, assigned, scores):
+            if loss < MARGIN:
+                merged = together.get(assigned[one], set()) | together.get(candidate, {candidate})
+                together.update(dict.fromkeys(merged, merged))
+    return together
+
+
+def _pair(
+    one: int,
+    other: int,
+    wanted: list[_Wanted],
+    given: list[_Given],
+    assigned: dict[int, int],
+    scores: dict[tuple[int, int], float],
+    close: dict[int, set[int]],
+) -> Pair:
+    """The pair with its confidence: how much worse the next best way is."""
+    rivals = _rivals(one, assigned, scores)
+    same = sorted(close[other] - {other}, key=lambda candidate: -scores.get((one, candidate), -math.inf))
     if not rivals:
-        confidence, why = 0.95 if agreeing > -0.5 else 0.8, "the only one of its size"
+        confidence, why = 0.95 if scores[one, other] > -0.5 else 0.8, "the only one of its size"
     else:
+        margin = rivals[0][0]
         confidence, why = min(0.97, 0.5 + margin / 4), f"names and structure ({margin:.1f} ahead of the next)"
     mine = wanted[one]
     fused = len(mine.targets) > 1
