@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 
+from .evidence import propose
 from .indices import skeleton, transferred
+from .names import likeness, meaning
 from .pieces import Choice, Piece, Pieces, Shape, matrix
 from .probe import AGREE, Probe, difference, generic
 from .settle import fitting
 from .sides import Side
+from .target import described_tensors
 
 #: Gradients of corresponding elements agree within this share of their length, whatever the order of summation.
 EXACT = 1e-2
@@ -24,8 +29,8 @@ def decide(probe: Probe, sides: tuple[Side, Side]) -> tuple[list[Choice], Fits]:
     """One choice for each tensor of the target, without the proof.
 
     Returns:
-        The choices, in the order of the target; those without pieces have no counterpart that shows. And what the
-        gradients allow for each.
+        The choices, in the order of the target; those without pieces have no counterpart. And what the gradients allow
+        for each.
     """
     reference, target = sides
     columns = {side.role: {key: matrix(tuple(one.shape))[1] for key, one in side.tensors.items()} for side in sides}
@@ -36,15 +41,27 @@ def decide(probe: Probe, sides: tuple[Side, Side]) -> tuple[list[Choice], Fits]:
         if len(ways) == 1:
             decided[key] = (ways[0], "its gradients are those of these rows, and of no others", 1.0)
     shapes = {key: tuple(one.shape) for key, one in reference.tensors.items()}
-    _by_sibling(decided, fits, shapes)
-    _by_other_blocks(decided, fits, target, shapes)
-    _by_sibling(decided, fits, shapes)
-    _whatever_fits(decided, fits)
+    _follow(decided, fits, target, shapes)
+    while _most_alike(decided, fits):
+        _follow(decided, fits, target, shapes)
+    _rows_left(decided, fits, target, shapes)
+    _follow(decided, fits, target, shapes)
+    _hidden(decided, fits, target, shapes)
     choices = []
     for key, one in target.tensors.items():
         pieces, evidence, confidence = decided.get(key, ((), "nothing of the reference has its gradients", 0.0))
-        choices.append(Choice(key, tuple(one.shape), pieces, (), confidence, evidence))
+        ties = [way for way in fits[key] if way != pieces] if confidence <= 0.5 and pieces else []
+        choices.append(Choice(key, tuple(one.shape), pieces, (), confidence, evidence, ties))
     return choices, fits
+
+
+def _follow(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]) -> None:
+    """What follows from what is decided, as long as anything does."""
+    known = -1
+    while known < len(decided):
+        known = len(decided)
+        _by_sibling(decided, fits, shapes)
+        _by_other_blocks(decided, fits, target, shapes)
 
 
 def _copies(fits: Fits, probe: Probe, columns: dict[str, dict[str, int]]) -> None:
@@ -115,26 +132,120 @@ def _by_other_blocks(decided: Decided, fits: Fits, target: Side, shapes: dict[st
                 break
 
 
-def _whatever_fits(decided: Decided, fits: Fits) -> None:
-    """Of several that give the same numbers, the one that no other target takes; the rest stays a tie."""
-    for key, ways in fits.items():
-        if key in decided or not ways:
-            continue
-        taken = {piece for pieces, _, _ in decided.values() for piece in pieces}
-        free = [way for way in ways if not taken & set(way)]
-        chosen = (free or ways)[0]
-        decided[key] = (chosen, "several sources give the same gradients", 0.5)
+def _most_alike(decided: Decided, fits: Fits) -> bool:
+    """Decide one target of which several ways give the same numbers: by how the names of the others translate.
 
-
-def proved(
-    choices: list[Choice], sides: tuple[Side, Side], fixed: dict[str, set[str]]
-) -> tuple[float, dict[str, float]]:
-    """Give both sides the same random weights, converted by the choices.
-
-    Returns:
-        How far the outputs are apart as a share of how much they vary, and by target key how far the gradients of its
-        elements are from those of the source elements that it is made of.
+    The weights of a query's and a key's norm, say, show only as their product, and either way round computes the same.
     """
+    open_keys = [key for key, ways in fits.items() if ways and key not in decided]
+    if not open_keys:
+        return False
+    together: Counter[tuple[str, str]] = Counter()
+    ours: Counter[str] = Counter()
+    theirs: Counter[str] = Counter()
+    for key, (pieces, _, _) in decided.items():
+        target_words, source_words = set(key.split(".")), set(pieces[0].source.split("."))
+        together.update((one, other) for one in target_words for other in source_words)
+        ours.update(target_words)
+        theirs.update(source_words)
+
+    def alike(key: str, way: Pieces) -> float:
+        known = sum(
+            together[one, other] / math.sqrt(ours[one] * theirs[other])
+            for one in set(key.split("."))
+            for other in set(way[0].source.split("."))
+            if together[one, other]
+        )
+        names = likeness(meaning(key.rpartition(".")[0]), meaning(way[0].source.rpartition(".")[0]))
+        return known + names
+
+    taken = {piece for pieces, _, _ in decided.values() for piece in pieces}
+    best: tuple[float, str, Pieces] | None = None
+    for key in open_keys:
+        ways = [way for way in fits[key] if not taken & set(way)] or fits[key]
+        scores = sorted(((alike(key, way), way) for way in ways), key=lambda entry: -entry[0])
+        lead = scores[0][0] - max((alike(key, way) for way in fits[key] if way != scores[0][1]), default=-math.inf)
+        if best is None or lead > best[0]:
+            best = (lead, key, scores[0][1])
+    assert best is not None
+    lead, key, way = best
+    told = lead > 1e-3
+    why = "they go together by their names" if told else "either way round computes the same"
+    decided[key] = (way, f"several sources give the same gradients; {why}", 0.9 if told else 0.5)
+    return True
+
+
+def _rows_left(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]) -> None:
+    """What does not show, and is the rest of a source whose other rows do: the query, where key and value are known."""
+    used: dict[str, list[Piece]] = defaultdict(list)
+    for pieces, _, _ in decided.values():
+        for piece in pieces:
+            used[piece.source].append(piece)
+    gaps: list[Piece] = []
+    for source, taken in used.items():
+        end = 0
+        for piece in [*sorted(taken, key=lambda one: one.start), Piece(source, matrix(shapes[source])[0], 0)]:
+            if piece.start > end:
+                gaps.append(Piece(source, end, piece.start))
+            end = max(end, piece.stop)
+    groups: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for key in fits:
+        columns = matrix(tuple(target.tensors[key].shape))[1]
+        if key not in decided and columns > 1:
+            groups[key.rsplit(".", 2)[0], columns].append(key)
+    for (parent, columns), keys in groups.items():
+        beside = {
+            piece.source for key, (pieces, _, _) in decided.items() if key.startswith(f"{parent}.") for piece in pieces
+        }
+        sizes = [matrix(tuple(target.tensors[key].shape))[0] for key in keys]
+        for count in (len(keys), 1):
+            options = [
+                gap
+                for gap in gaps
+                if gap.source in beside and gap.rows == sum(sizes[:count]) and matrix(shapes[gap.source])[1] == columns
+            ]
+            if len(options) == 1:
+                start = options[0].start
+                for key, size in list(zip(keys, sizes, strict=True))[:count]:
+                    why = "it does not show in any output with these inputs; the rows left of what stands beside it"
+                    decided[key] = ((Piece(options[0].source, start, start + size),), why, 0.9 if count == 1 else 0.8)
+                    start += size
+                gaps.remove(options[0])
+                break
+
+
+def _hidden(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]) -> None:
+    """What does not show in any output, such as a branch that these inputs do not use: by names, shapes and structure."""
+    left = {key: tuple(target.tensors[key].shape) for key in fits if key not in decided}
+    taken = {piece.source for pieces, _, _ in decided.values() for piece in pieces}
+    free = {key: shape for key, shape in shapes.items() if key not in taken}
+    if not left or not free:
+        return
+    for choice in propose(free, described_tensors(target.model, left)):
+        if choice.pieces:
+            confidence = 0.5 if choice.ties else min(choice.confidence, 0.85)
+            why = "it does not show in any output with these inputs; by name and shape"
+            decided[choice.target] = (choice.pieces, why, confidence)
+
+
+@dataclass
+class Proof:
+    """What random weights show.
+
+    Attributes:
+        difference: How far the outputs are apart, as a share of how much they vary.
+        errors: By target key, how far the gradients of its elements are from those of the source elements that it is
+            made of, as a share of their length.
+        better: Other choices, of those that periodic weights allow, whose gradients are nearer.
+    """
+
+    difference: float
+    errors: dict[str, float]
+    better: dict[str, Choice]
+
+
+def proved(choices: list[Choice], fits: Fits, sides: tuple[Side, Side], fixed: dict[str, set[str]]) -> Proof:
+    """Give both sides the same random weights, converted by the choices, and compare outputs and gradients."""
     reference, target = sides
     generator = torch.Generator().manual_seed(1)
     for key, tensor in reference.tensors.items():
@@ -147,14 +258,22 @@ def proved(
     by_key = {choice.target: choice for choice in choices if choice.pieces}
     for choice in by_key.values():
         takers[choice.pieces].append(choice.target)
-    errors = {}
+    errors, better = {}, {}
     for keys in takers.values():
         wanted = by_key[keys[0]].build(expected.__getitem__)
         total = sum((found[key].reshape(wanted.shape) for key in keys), torch.zeros_like(wanted))
         scale = float(wanted.norm())
         gap = float((wanted - total).norm())
         errors.update(dict.fromkeys(keys, gap / scale if scale else gap))
-    return difference(ours, theirs), errors
+        if len(keys) > 1 or errors[keys[0]] < EXACT:
+            continue
+        others = [replace(by_key[keys[0]], pieces=way) for way in fits.get(keys[0], [])]
+        nearest = min(
+            others, key=lambda one: float((one.build(expected.__getitem__) - total).norm()), default=by_key[keys[0]]
+        )
+        if nearest.pieces != by_key[keys[0]].pieces:
+            better[keys[0]] = nearest
+    return Proof(difference(ours, theirs), errors, better)
 
 
 def convert(choices: list[Choice], load: Callable[[str], torch.Tensor], target: Side) -> None:
@@ -165,19 +284,6 @@ def convert(choices: list[Choice], load: Callable[[str], torch.Tensor], target: 
                 target.assign({choice.target: choice.build(load)})
 
 
-def repaired(
-    choices: list[Choice], fits: Fits, sides: tuple[Side, Side], fixed: dict[str, set[str]]
-) -> Iterator[list[Choice]]:
-    """Other assignments of what the gradients leave open, one exchange at a time."""
-    open_keys = [choice for choice in choices if len(fits.get(choice.target, [])) > 1]
-    for one in open_keys:
-        for other in open_keys:
-            if one.target < other.target and one.pieces != other.pieces and one.pieces in fits[other.target]:
-                one.pieces, other.pieces = other.pieces, one.pieces
-                yield choices
-                one.pieces, other.pieces = other.pieces, one.pieces
-
-
-def agrees(result: tuple[float, dict[str, float]]) -> bool:
+def agrees(proof: Proof) -> bool:
     """Whether a proof has succeeded."""
-    return result[0] < AGREE
+    return proof.difference < AGREE

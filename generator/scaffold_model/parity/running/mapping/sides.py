@@ -22,7 +22,7 @@ class Side:
         model: The model, in float32 and evaluation mode.
         tensors: Its floating-point parameters and buffers by the key of its state dict; the live ones, so that what is
             written to them is what the model computes with.
-        built: Their values as the harness built them.
+        built: Their values as the harness built them; of the reference only, since those of the target are replaced.
         buffers: The keys of those that are buffers.
         others: The keys whose values are no floating-point numbers.
     """
@@ -57,24 +57,24 @@ class Side:
             RunningError: The outputs do not depend on any tensor, as after `detach`.
         """
         keys = list(self.tensors)
-        leaves: list[torch.Tensor] = []
         for key in keys:
             self.tensors[key].requires_grad_(True)
-        with _gradients_stay():
+        # References write into tensors in place, which autograd allows only where it may copy them first.
+        with _gradients_stay(), torch.autograd.graph.allow_mutation_on_saved_tensors():
             outputs = self._run()
             total = sum(
                 (output.double() * _directions(output, position)).sum() for position, output in enumerate(outputs)
             )
-        if not isinstance(total, torch.Tensor) or not total.requires_grad:
+            leaves = [self.tensors[key] for key in keys]
+            found = torch.autograd.grad(total, leaves, allow_unused=True) if _follows(total) else None
+        for key in keys:
+            self.tensors[key].requires_grad_(False)
+        if found is None:
             raise RunningError(
                 f"run_{self.role} returns numbers that no gradient can follow back to the weights",
                 path=str(self.harness.path),
                 hint="return what the model returns, without detach(), numpy or a copy made under inference_mode",
             )
-        leaves = [self.tensors[key] for key in keys]
-        found = torch.autograd.grad(total, leaves, allow_unused=True)
-        for key in keys:
-            self.tensors[key].requires_grad_(False)
         gradients = {
             key: torch.zeros_like(leaf) if gradient is None else gradient
             for key, leaf, gradient in zip(keys, leaves, found, strict=True)
@@ -123,10 +123,14 @@ def build_side(harness: Harness, role: str) -> Side:
         harness,
         harness.call("make_inputs"),
         tensors,
-        {key: value.detach().clone() for key, value in tensors.items()},
+        {key: value.detach().clone() for key, value in tensors.items()} if role == "reference" else {},
         frozenset(key for key, value in tensors.items() if any(value is one for one in buffers)),
         others,
     )
+
+
+def _follows(total: object) -> bool:
+    return isinstance(total, torch.Tensor) and total.requires_grad
 
 
 def _directions(output: torch.Tensor, position: int) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,19 @@ def build_target(name: str, config_path: Path) -> Target:
 
 def described(name: str, model: Any, config: dict[str, Any]) -> Target:
     """What the mapping has to know of a model."""
-    modules = {path: type(module).__name__ for path, module in model.named_modules()}
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    return replace(described_tensors(model, shapes), name=name, config=config)
+
+
+def described_tensors(model: Any, shapes: dict[str, Shape]) -> Target:
+    """What the mapping has to know of some tensors of a model."""
+    modules = {path: type(module).__name__ for path, module in model.named_modules()}
     kinds, parents = {}, {}
     for key in shapes:
         module = key.rpartition(".")[0]
         kinds[key] = modules.get(module, "")
         parents[key] = modules.get(module.rpartition(".")[0], "")
-    return Target(name, config, shapes, kinds, parents)
+    return Target(type(model).__name__, {}, shapes, kinds, parents)
 
 
 def _class(name: str) -> Any:
