@@ -144,7 +144,13 @@ def summary(result: dict[str, Any], script: str) -> list[str]:
     if found["partly_used"]:
         left = [f"{count} rows of {key}" for key, count in found["partly_used"].items()]
         lines.append(f"Partly used: {_some(left)} are left over.")
-    if "max_diff" in result:
+    if "apart" in result:
+        lines.append(
+            f"The outputs of the two sides stay {result['apart']:.1e} apart whatever the weights are: they compute"
+            " different functions, so that running can not settle the mapping. It is by names and shapes alone; mend the"
+            f" port and run again. max_diff is {result['max_diff']:.1e} as it is."
+        )
+    elif "max_diff" in result:
         unproved = f"; not proved: {_some(result['unproved'])}" if result["unproved"] else ""
         lines.append(f"Both sides run: max_diff {result['max_diff']:.1e}{unproved}.")
         hidden = [choice["target"] for choice in result["choices"] if "it does not show" in choice["evidence"]]

@@ -70,10 +70,9 @@ def main(request: dict[str, Any], progress: Any) -> dict[str, Any]:
 def _by_running(
     path: Path, checkpoint: Checkpoint | None, target: Target | None, progress: Any
 ) -> tuple[Target, dict[str, Shape], list[Choice], dict[str, Any]]:
-    import torch
-
     from .harness import load_harness
-    from .mapping.by_running import pair_keys, run_mapping
+    from .mapping.by_running import max_diff, pair_keys, run_mapping
+    from .mapping.evidence import propose
 
     harness = load_harness(path, HARNESS)
     run = run_mapping(harness, progress)
@@ -89,14 +88,13 @@ def _by_running(
             path=str(path),
             hint="give the configuration of the harness with --config",
         )
-    if run.max_diff is None:
-        raise RunningError(
-            f"the outputs of the two sides stay {run.closest:.1e} apart whatever the weights are, so what they compute"
-            " differs by more than names",
-            path=str(path),
-            hint="mend the port first (`scaffold-model parity` names the layer), or map without a harness",
-        )
     sources = {key: tuple(tensor.shape) for key, tensor in reference.tensors.items()}
+    facts: dict[str, Any] = {"max_diff": run.max_diff, "unproved": run.unproved}
+    choices = run.choices
+    if run.max_diff is None:
+        progress("The two sides differ by more than their weights; weighing names, shapes and structure instead")
+        choices = propose(sources, target)
+        facts = {"max_diff": max_diff(choices, run.sides), "unproved": list(target.shapes), "apart": run.closest}
     if checkpoint is not None:
         pairs = pair_keys(reference, checkpoint.shapes(), checkpoint.load)
         if pairs is None:
@@ -106,21 +104,25 @@ def _by_running(
                 path=str(checkpoint.path),
                 hint="let build_reference load this checkpoint, or name one that has the keys of its state dict",
             )
-        choices = [_renamed(choice, pairs) for choice in run.choices]
+        choices = [_renamed(choice, pairs) for choice in choices]
         sources = checkpoint.shapes()
-    else:
-        choices = run.choices
     left = [key for key in target.shapes if key in built.others]
-    choices += [Choice(key, target.shapes[key], (), (), 0.0, "it holds no floating-point numbers") for key in left]
-    del torch
-    return target, sources, choices, {"max_diff": run.max_diff, "unproved": run.unproved}
+    known = {choice.target for choice in choices}
+    choices += [
+        Choice(key, target.shapes[key], (), (), 0.0, "it holds no floating-point numbers")
+        for key in left
+        if key not in known
+    ]
+    return target, sources, choices, facts
 
 
 def _renamed(choice: Choice, pairs: dict[str, str]) -> Choice:
     from dataclasses import replace
 
-    pieces = tuple(replace(piece, source=pairs[piece.source]) for piece in choice.pieces)
-    return replace(choice, pieces=pieces)
+    def renamed(pieces: Pieces) -> Pieces:
+        return tuple(replace(piece, source=pairs[piece.source]) for piece in pieces)
+
+    return replace(choice, pieces=renamed(choice.pieces), ties=[renamed(tie) for tie in choice.ties])
 
 
 def _mark(choice: Choice) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import torch
 
 from ..harness import Harness
-from .decide import EXACT, agrees, convert, decide, proved
+from .decide import EXACT, Proof, agrees, convert, decide, proved
 from .pieces import Choice, Shape, matrix
-from .probe import AGREE, Probe, periods, probe
+from .probe import AGREE, Assumption, Probe, periods, probe
 from .sides import Side, build_side
 
 Progress = Callable[[str], None]
@@ -34,7 +34,6 @@ class Run:
         max_diff: The largest difference of the outputs with the weights that the harness built, or None where the two
             sides could not be brought to agree.
         unproved: The targets whose elements could not be proved.
-        fixed: By side, the keys that kept the values they were built with.
         closest: How far the outputs stayed apart, where no assumption made them agree.
     """
 
@@ -42,7 +41,6 @@ class Run:
     choices: list[Choice]
     max_diff: float | None
     unproved: list[str] = field(default_factory=list)
-    fixed: dict[str, set[str]] = field(default_factory=dict)
     closest: float = math.inf
 
 
@@ -59,39 +57,72 @@ def run_mapping(harness: Harness, progress: Progress) -> Run:
     progress("Building both sides of the harness")
     sides = (build_side(harness, "reference"), build_side(harness, "target"))
     progress(f"The reference has {len(sides[0].tensors)} tensors, the target {len(sides[1].tensors)}")
-    found, fixed, closest = _agreeing(sides, progress)
-    if found is None:
-        return Run(sides, [], None, [], fixed, closest)
-    progress(f"The outputs agree with weights of period {found.period}; comparing what each row does to them")
+    kept = list(_fixed(sides))
+    target = sides[1]
+    target.built = {key: target.tensors[key].clone() for fixed in kept for key in fixed["target"]}
+    elements = sum(tensor.numel() for tensor in target.tensors.values())
+    seeds = SEEDS if elements < LARGE else SEEDS_OF_LARGE
+    closest = math.inf
+    for what, assumptions in _assumptions(sides, kept):
+        if math.isfinite(closest):
+            progress(f"The outputs are {closest:.1e} apart; trying whether {what}")
+        for assumed in assumptions:
+            found = probe(sides, assumed, seeds)
+            closest = min(closest, found.difference)
+            if not found.difference < AGREE:
+                continue
+            progress(
+                f"The outputs agree with weights of period {assumed.period}; comparing what each row does to them"
+            )
+            choices, proof = _settled(found, sides, progress)
+            if agrees(proof):
+                progress("Comparing the outputs with the weights of the harness")
+                unproved = [key for key, error in proof.errors.items() if not error < EXACT]
+                return Run(sides, choices, max_diff(choices, sides), unproved, closest)
+    return Run(sides, [], None, [], closest)
+
+
+def _settled(found: Probe, sides: tuple[Side, Side], progress: Progress) -> tuple[list[Choice], Proof]:
+    """The choices and their proof."""
+    fixed = found.assumed.fixed
     choices, fits = decide(found, sides)
     progress("Proving the choices with random weights")
-    result = proved(choices, fits, sides, fixed)
+    proof = proved(choices, fits, sides, fixed)
     for _ in range(REPAIRS):
-        if agrees(result) or not result.better:
+        if agrees(proof) or not proof.better:
             break
         # Random weights tell apart what periodic ones do not.
-        choices = [result.better.get(choice.target, choice) for choice in choices]
-        result = proved(choices, fits, sides, fixed)
-    unproved = [key for key, error in result.errors.items() if not (error < EXACT and agrees(result))]
-    progress("Comparing the outputs with the weights of the harness")
-    return Run(sides, choices, _max_diff(choices, sides), unproved, fixed, result.difference)
+        choices = [proof.better.get(choice.target, choice) for choice in choices]
+        proof = proved(choices, fits, sides, fixed)
+    return choices, proof
 
 
-def _agreeing(sides: tuple[Side, Side], progress: Progress) -> tuple[Probe | None, dict[str, set[str]], float]:
-    """The first assumption under which the outputs agree, before anything is known of the mapping."""
-    closest = math.inf
-    elements = sum(tensor.numel() for tensor in sides[1].tensors.values())
-    seeds = SEEDS if elements < LARGE else SEEDS_OF_LARGE
-    even = _reshaped(sides)
-    fixed: dict[str, set[str]] = {}
-    for fixed in _fixed(sides):
-        for period in periods(sides[1]):
-            found = probe(sides, period, fixed, even, seeds)
-            if found.difference < AGREE:
-                return found, fixed, found.difference
-            closest = min(closest, found.difference)
-        progress(f"The outputs are {closest:.1e} apart; trying what else may differ")
-    return None, fixed, closest
+def _assumptions(sides: tuple[Side, Side], kept: list[dict[str, set[str]]]) -> Iterator[tuple[str, list[Assumption]]]:
+    """What may differ besides the names, the usual first."""
+    sizes = periods(sides[1])
+    reshaped = frozenset(_reshaped(sides))
+    even, level = _outer(sides[1])
+    width = sizes[0]
+    yield "names differ", [Assumption(size, kept[0], reshaped) for size in sizes]
+    for fixed in kept[1:]:
+        yield "a stored table is computed", [Assumption(size, fixed, reshaped) for size in sizes]
+    for fixed in kept:
+        patches = [Assumption(size, fixed, reshaped | even, level) for size in sizes]
+        yield "patches are flattened in another order", patches
+    for fixed in kept:
+        other = [Assumption(size, fixed, reshaped, transposed=width) for size in sizes]
+        yield "weights are stored the other way round", other
+
+
+def _outer(target: Side) -> tuple[frozenset[Shape], frozenset[Shape]]:
+    """The layers that read inputs, and those that write outputs: nothing else has as many features."""
+    matrices = [matrix(tuple(tensor.shape)) for tensor in target.tensors.values()]
+    weights = {shape for shape in matrices if shape[1] > 1}
+    written, read = {rows for rows, _ in weights}, {columns for _, columns in weights}
+    inputs = frozenset((rows, columns) for rows, columns in weights if columns not in written)
+    outputs = {(rows, columns) for rows, columns in weights if rows not in read}
+    once = {shape for shape in outputs if matrices.count(shape) == 1}
+    return inputs, frozenset(once | {(rows, 1) for rows, _ in once})
 
 
 def _fixed(sides: tuple[Side, Side]) -> Iterator[dict[str, set[str]]]:
@@ -116,7 +147,7 @@ def _may_come_from(shape: tuple[int, int], others: set[tuple[int, int]]) -> bool
     """Whether the other side has anything with as many columns that is a part or a whole of this."""
     rows, columns = shape
     sizes = [other_rows for other_rows, other_columns in others if other_columns == columns]
-    return any(size <= rows or size % rows == 0 for size in sizes)
+    return (columns, rows) in others or any(size <= rows or size % rows == 0 for size in sizes)
 
 
 def _is_table(key: str, side: Side) -> bool:
@@ -135,7 +166,8 @@ def _reshaped(sides: tuple[Side, Side]) -> set[Shape]:
     return {shape for shape in raw[0].keys() & raw[1].keys() if raw[0][shape] != raw[1][shape]}
 
 
-def _max_diff(choices: list[Choice], sides: tuple[Side, Side]) -> float:
+def max_diff(choices: list[Choice], sides: tuple[Side, Side]) -> float:
+    """The largest difference of the outputs with the weights that the harness built."""
     reference, target = sides
     reference.assign(reference.built)
     convert(choices, reference.tensors.__getitem__, target)

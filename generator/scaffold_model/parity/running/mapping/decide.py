@@ -12,8 +12,9 @@ import torch
 from .evidence import propose
 from .indices import skeleton, transferred
 from .names import likeness, meaning
+from .orders import reordered as reordered_as
 from .pieces import Choice, Piece, Pieces, Shape, matrix
-from .probe import AGREE, Probe, difference, generic
+from .probe import AGREE, TRANSPOSED, Probe, difference, generic
 from .settle import fitting
 from .sides import Side
 from .target import described_tensors
@@ -33,14 +34,26 @@ def decide(probe: Probe, sides: tuple[Side, Side]) -> tuple[list[Choice], Fits]:
         for each.
     """
     reference, target = sides
-    columns = {side.role: {key: matrix(tuple(one.shape))[1] for key, one in side.tensors.items()} for side in sides}
-    fits = fitting(probe.sums["target"], probe.sums["reference"], columns, probe.period)
+    shapes = {key: tuple(one.shape) for key, one in reference.tensors.items()}
+    shapes.update(
+        {
+            key: shapes[key.removesuffix(TRANSPOSED)][::-1]
+            for key in probe.sums["reference"]
+            if key.endswith(TRANSPOSED)
+        }
+    )
+    columns = {
+        "reference": {key: matrix(shape)[1] for key, shape in shapes.items()},
+        "target": {key: matrix(tuple(one.shape))[1] for key, one in target.tensors.items()},
+    }
+    fits = fitting(probe.sums["target"], probe.sums["reference"], columns, probe.assumed.period)
     _copies(fits, probe, columns)
+    reordered = _reordered(fits, probe, sides)
     decided: Decided = {}
     for key, ways in fits.items():
         if len(ways) == 1:
             decided[key] = (ways[0], "its gradients are those of these rows, and of no others", 1.0)
-    shapes = {key: tuple(one.shape) for key, one in reference.tensors.items()}
+    decided.update({key: (choice.pieces, choice.evidence, 1.0) for key, choice in reordered.items()})
     _follow(decided, fits, target, shapes)
     while _most_alike(decided, fits):
         _follow(decided, fits, target, shapes)
@@ -50,8 +63,12 @@ def decide(probe: Probe, sides: tuple[Side, Side]) -> tuple[list[Choice], Fits]:
     choices = []
     for key, one in target.tensors.items():
         pieces, evidence, confidence = decided.get(key, ((), "nothing of the reference has its gradients", 0.0))
+        if key in reordered:
+            choices.append(reordered[key])
+            continue
         ties = [way for way in fits[key] if way != pieces] if confidence <= 0.5 and pieces else []
-        choices.append(Choice(key, tuple(one.shape), pieces, (), confidence, evidence, ties))
+        choice = Choice(key, tuple(one.shape), pieces, (), confidence, evidence, ties)
+        choices.append(_the_right_way_round(choice))
     return choices, fits
 
 
@@ -60,8 +77,41 @@ def _follow(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]
     known = -1
     while known < len(decided):
         known = len(decided)
-        _by_sibling(decided, fits, shapes)
+        _by_sibling(decided, fits, target, shapes)
         _by_other_blocks(decided, fits, target, shapes)
+
+
+def _the_right_way_round(choice: Choice) -> Choice:
+    """A source that is seen the other way round is transposed."""
+    if not any(piece.source.endswith(TRANSPOSED) for piece in choice.pieces):
+        return choice
+    plain = tuple(replace(piece, source=piece.source.removesuffix(TRANSPOSED)) for piece in choice.pieces)
+    return replace(choice, pieces=plain, permute=(1, 0), ties=[])
+
+
+def _reordered(fits: Fits, probe: Probe, sides: tuple[Side, Side]) -> dict[str, Choice]:
+    """Targets whose rows or columns are those of a source in another order."""
+    open_keys = [key for key, ways in fits.items() if not ways and float(probe.sums["target"][key].norm())]
+    if not open_keys:
+        return {}
+    reference, target = sides
+    _, given = reference.gradients()
+    _, wanted = target.gradients()
+    taken = {piece.source for ways in fits.values() if len(ways) == 1 for piece in ways[0]}
+    found = {}
+    for key in open_keys:
+        shape = tuple(target.tensors[key].shape)
+        for source, gradient in given.items():
+            if source in taken or matrix(tuple(gradient.shape)) != matrix(shape):
+                continue
+            order = reordered_as(wanted[key].reshape(matrix(shape)), gradient.reshape(matrix(shape)))
+            if order is not None:
+                pieces = (Piece(source, 0, matrix(shape)[0]),)
+                view, axes = order if matrix(shape)[1] > 1 else (order[0][:-1], order[1][:-1])
+                why = "its gradients are those of this source in another order"
+                found[key] = Choice(key, shape, pieces, axes, 1.0, why, [], view)
+                break
+    return found
 
 
 def _copies(fits: Fits, probe: Probe, columns: dict[str, dict[str, int]]) -> None:
@@ -73,7 +123,7 @@ def _copies(fits: Fits, probe: Probe, columns: dict[str, dict[str, int]]) -> Non
     for keys in groups.values():
         if len(keys) > 1:
             total = {keys[0]: torch.stack([probe.sums["target"][key] for key in keys]).sum(dim=0)}
-            found = fitting(total, probe.sums["reference"], columns, probe.period)[keys[0]]
+            found = fitting(total, probe.sums["reference"], columns, probe.assumed.period)[keys[0]]
             for key in keys:
                 fits[key] = list(found)
 
@@ -96,16 +146,18 @@ def moved(pieces: Pieces, shapes: dict[str, Shape]) -> list[Pieces]:
     return [tuple(way) for way in ways if len({piece.source.rpartition(".")[2] for piece in way}) == 1]
 
 
-def _by_sibling(decided: Decided, fits: Fits, shapes: dict[str, Shape]) -> None:
+def _by_sibling(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]) -> None:
     """What a bias is made of, where only the sum of several biases shows, or none of it: what its weight says."""
     keys = list(fits)
+    columns = {key: matrix(tuple(target.tensors[key].shape))[1] for key in keys}
     for key in keys:
         if key in decided:
             continue
         for sibling in siblings(key, keys):
             if sibling not in decided:
                 continue
-            proposed = [way for way in moved(decided[sibling][0], shapes) if way in fits[key] or not fits[key]]
+            ways = [way for way in moved(decided[sibling][0], shapes) if way in fits[key] or not fits[key]]
+            proposed = [way for way in ways if all(matrix(shapes[one.source])[1] == columns[key] for one in way)]
             if len(proposed) == 1:
                 why = "only a sum that it is part of shows" if fits[key] else "it does not show in any output"
                 decided[key] = (proposed[0], f"{why}; it goes with {sibling.rpartition('.')[2]} of its module", 0.95)
@@ -217,7 +269,8 @@ def _rows_left(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Sha
 def _hidden(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]) -> None:
     """What does not show in any output, such as a branch that these inputs do not use: by names, shapes and structure."""
     left = {key: tuple(target.tensors[key].shape) for key in fits if key not in decided}
-    taken = {piece.source for pieces, _, _ in decided.values() for piece in pieces}
+    taken = {piece.source.removesuffix(TRANSPOSED) for pieces, _, _ in decided.values() for piece in pieces}
+    taken |= {key for key in shapes if key.endswith(TRANSPOSED)}
     free = {key: shape for key, shape in shapes.items() if key not in taken}
     if not left or not free:
         return
@@ -254,10 +307,10 @@ def proved(choices: list[Choice], fits: Fits, sides: tuple[Side, Side], fixed: d
     convert(choices, reference.tensors.__getitem__, target)
     ours, expected = reference.gradients()
     theirs, found = target.gradients()
-    takers: dict[Pieces, list[str]] = defaultdict(list)
+    takers: dict[tuple[Pieces, Shape], list[str]] = defaultdict(list)
     by_key = {choice.target: choice for choice in choices if choice.pieces}
     for choice in by_key.values():
-        takers[choice.pieces].append(choice.target)
+        takers[choice.pieces, choice.permute].append(choice.target)
     errors, better = {}, {}
     for keys in takers.values():
         wanted = by_key[keys[0]].build(expected.__getitem__)
@@ -267,7 +320,8 @@ def proved(choices: list[Choice], fits: Fits, sides: tuple[Side, Side], fixed: d
         errors.update(dict.fromkeys(keys, gap / scale if scale else gap))
         if len(keys) > 1 or errors[keys[0]] < EXACT:
             continue
-        others = [replace(by_key[keys[0]], pieces=way) for way in fits.get(keys[0], [])]
+        ways = [way for way in fits.get(keys[0], []) if not any(one.source.endswith(TRANSPOSED) for one in way)]
+        others = [replace(by_key[keys[0]], pieces=way) for way in ways]
         nearest = min(
             others, key=lambda one: float((one.build(expected.__getitem__) - total).norm()), default=by_key[keys[0]]
         )

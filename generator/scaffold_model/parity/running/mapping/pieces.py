@@ -46,6 +46,7 @@ class Choice:
         pieces: The rows that it consists of, in order; empty where nothing of the source fits.
         permute: The order of the axes of the only source before it is brought into the target's shape; empty for the
             order that they have.
+        view: The shape that the source is seen in before its axes are ordered; empty for its own.
         confidence: Between 0 and 1.
         evidence: Why, a sentence.
         ties: Other pieces that the evidence does not rule out.
@@ -58,13 +59,15 @@ class Choice:
     confidence: float = 1.0
     evidence: str = ""
     ties: list[Pieces] = field(default_factory=list)
+    view: Shape = ()
 
     def build(self, load: Callable[[str], Any]) -> Any:
         """The target's tensor, from the source tensors that ``load`` gives by key."""
         import torch
 
         if self.permute:
-            return load(self.pieces[0].source).permute(self.permute).reshape(self.shape)
+            tensor = load(self.pieces[0].source)
+            return (tensor.reshape(self.view) if self.view else tensor).permute(self.permute).reshape(self.shape)
         parts = []
         for piece in self.pieces:
             tensor = load(piece.source)

@@ -20,8 +20,31 @@ from .sides import Side
 #: Columns are summed up with this many random weights: two rows with the same sums are the same.
 SUMS = 4
 
+#: What follows the key of a source that is seen the other way round.
+TRANSPOSED = "\0transposed"
+
 #: How far outputs of the same function may be apart, as a share of how much they vary.
 AGREE = 2e-3
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What may differ between the sides besides the names.
+
+    Attributes:
+        period: The period of the values.
+        fixed: By side, the keys that keep the values they were built with.
+        even: The shapes, as matrices, that have the same value along each row, since their columns may be in another
+            order.
+        level: The shapes whose rows are all alike, since these may be in another order.
+        transposed: The width of the layers, where some weights may be stored the other way round.
+    """
+
+    period: int
+    fixed: dict[str, set[str]]
+    even: frozenset[Shape] = frozenset()
+    level: frozenset[Shape] = frozenset()
+    transposed: int | None = None
 
 
 @dataclass
@@ -29,37 +52,48 @@ class Probe:
     """One run of both sides with such weights.
 
     Attributes:
-        period: The period of the values.
+        assumed: What the values depend on.
         difference: How far the outputs are apart, as a share of how much they vary.
         sums: By side and key, the gradient as rows of `SUMS` numbers, of all runs beside each other.
     """
 
-    period: int
+    assumed: Assumption
     difference: float
     sums: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
 
+    def add(self, role: str, key: str, sums: torch.Tensor) -> None:
+        """Put the sums of another run beside those that are there."""
+        known = self.sums[role].get(key)
+        self.sums[role][key] = sums if known is None else torch.cat([known, sums], dim=1)
 
-def periodic(shape: Shape, period: int, seed: int, even: bool = False) -> torch.Tensor:
+
+def periodic(shape: Shape, seed: int, assumed: Assumption) -> torch.Tensor:
     """Values that depend on the shape and repeat.
 
     Args:
         shape: The shape of the tensor.
-        period: After how many rows and columns they repeat. An axis that is shorter has the same value all along,
-            since its part in a larger tensor may begin anywhere.
         seed: The seed.
-        even: The same value along each row, for tensors whose columns may be in another order.
+        assumed: After how many rows and columns they repeat, and where they must not differ. An axis that is shorter
+            than the period has the same value all along, since its part in a larger tensor may begin anywhere.
     """
+    period = assumed.period
     generator = torch.Generator().manual_seed(seed)
     table = torch.randn(period, period, generator=generator)
     line = 0.5 + 0.3 * torch.randn(period, generator=generator)
     rows, columns = matrix(shape)
     if columns == 1:
-        return line[torch.arange(rows) % period].reshape(shape)
-    row = torch.arange(rows) % period if rows >= period else torch.zeros(rows, dtype=torch.long)
-    column = torch.arange(columns) % period if columns >= period and not even else torch.zeros(1, dtype=torch.long)
+        place = torch.arange(rows) % period if (rows, 1) not in assumed.level else torch.zeros(rows, dtype=torch.long)
+        return line[place].reshape(shape)
+    scale = math.sqrt(period) / columns
+    if assumed.transposed is not None:
+        # The same whichever way round, so that nothing depends on which of both axes the inputs are.
+        table, scale = (table + table.T) / math.sqrt(2), math.sqrt(period) / assumed.transposed
+    flat = rows < period or (rows, columns) in assumed.level
+    row = torch.zeros(1, dtype=torch.long) if flat else torch.arange(rows) % period
+    flat = columns < period or (rows, columns) in assumed.even
+    column = torch.zeros(1, dtype=torch.long) if flat else torch.arange(columns) % period
     # The inputs of most layers repeat as well, and their sum grows with the number of columns, not with its root.
-    values = table[row][:, column] * (math.sqrt(period) / columns)
-    return values.expand(rows, columns).reshape(shape)
+    return (table[row][:, column] * scale).expand(rows, columns).reshape(shape)
 
 
 def generic(shape: Shape, generator: torch.Generator) -> torch.Tensor:
@@ -92,27 +126,24 @@ def difference(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...])
     return worst
 
 
-def probe(sides: tuple[Side, Side], period: int, fixed: dict[str, set[str]], even: set[Shape], seeds: int) -> Probe:
+def probe(sides: tuple[Side, Side], assumed: Assumption, seeds: int) -> Probe:
     """Run both sides with periodic values.
 
     Args:
         sides: Reference and target.
-        period: The period.
-        fixed: By side, the keys that keep the values they were built with.
-        even: The shapes, as matrices, whose columns may be in another order.
+        assumed: What the values depend on.
         seeds: How many runs to make, where the outputs agree in the first.
 
     Returns:
         The probe, without sums where the outputs do not agree.
     """
     reference, target = sides
-    result = Probe(period, 0.0, {side.role: {} for side in sides})
+    result = Probe(assumed, 0.0, {side.role: {} for side in sides})
     for seed in range(seeds):
         for side in sides:
             for key, tensor in side.tensors.items():
-                shape = tuple(tensor.shape)
-                if key not in fixed[side.role]:
-                    side.assign({key: periodic(shape, period, seed, matrix(shape) in even)})
+                known = key in assumed.fixed[side.role]
+                side.assign({key: side.built[key] if known else periodic(tuple(tensor.shape), seed, assumed)})
         if seed == 0:
             result.difference = difference(reference.outputs(), target.outputs())
             if not result.difference < AGREE:
@@ -120,9 +151,10 @@ def probe(sides: tuple[Side, Side], period: int, fixed: dict[str, set[str]], eve
         for side in sides:
             _, gradients = side.gradients()
             for key in list(gradients):
-                sums = _sums(gradients.pop(key))
-                known = result.sums[side.role].get(key)
-                result.sums[side.role][key] = sums if known is None else torch.cat([known, sums], dim=1)
+                gradient = gradients.pop(key)
+                result.add(side.role, key, _sums(gradient))
+                if assumed.transposed is not None and side.role == "reference" and gradient.ndim == 2:
+                    result.add(side.role, key + TRANSPOSED, _sums(gradient.T))
     return result
 
 

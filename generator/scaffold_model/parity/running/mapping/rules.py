@@ -23,11 +23,13 @@ class Output:
         segments: Which of the source's segments, in order.
         shape: The target's shape where it is another than that of those rows, else None.
         permute: The order of the source's axes before it is brought into that shape.
+        view: The shape that the source is seen in before that.
     """
 
     segments: tuple[int, ...]
     shape: Shape | None = None
     permute: Shape = ()
+    view: Shape = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def _use(key: str, takers: list[Choice], shape: Shape, words: frozenset[str]) ->
             if piece.start <= start and stop <= piece.stop
         )
         whole = one.shape == (sum(cuts[index + 1] - cuts[index] for index in segments), *shape[1:])
-        outputs.append(Output(segments, None if whole and not one.permute else one.shape, one.permute))
+        outputs.append(Output(segments, None if whole and not one.permute else one.shape, one.permute, one.view))
     surgery = Surgery(
         tuple(stop - start for start, stop in itertools.pairwise(cuts)),
         tuple(outputs),
@@ -228,7 +230,7 @@ def _grouped(uses: list[_Use], sources: Mapping[str, Shape], words: frozenset[st
 
 def _sizeless(surgery: Surgery) -> object:
     """What surgeries of weight and bias have in common: the bias has fewer axes."""
-    return surgery.rows, tuple((one.segments, one.shape, one.permute) for one in surgery.outputs)
+    return surgery.rows, tuple((one.segments, one.shape, one.permute, one.view) for one in surgery.outputs)
 
 
 def _members(sources: Iterable[str], words: frozenset[str]) -> dict[str, int]:

@@ -101,6 +101,14 @@ def _from_blocks(rows: torch.Tensor, sources: list[_Sources], period: int) -> Pi
     ]
     if not all(places):
         return None
+    # Blocks that are alike, as heads are, are taken in their order and each once.
+    alike: dict[tuple[tuple[str, int], ...], list[int]] = defaultdict(list)
+    for index, found in enumerate(places):
+        alike[tuple(sorted(found))].append(index)
+    for options, indices in alike.items():
+        if len(options) == len(indices):
+            for index, option in zip(indices, options, strict=True):
+                places[index] = [option]
     # The fewest pieces up to each block, by where its rows come from.
     best: dict[tuple[str, int], tuple[int, list[Piece]]] = {
         (key, start): (1, [Piece(key, start, start + period)]) for key, start in places[0]
