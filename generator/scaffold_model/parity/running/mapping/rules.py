@@ -72,7 +72,9 @@ class Rule:
         """A regular expression for the whole source key; its groups are the indices that vary, then the last word."""
         parts = ["(\\d+)" if number is None else str(number) for number in self.numbers]
         text = with_numbers(re.escape(self.source).replace("\\#", "#"), parts)
-        return f"{text}\\.({'|'.join(self.leaves)})" if self.leaves else text
+        if not self.leaves:
+            return text
+        return f"{text}\\.{self.leaves[0]}" if len(self.leaves) == 1 else f"{text}\\.(\\w+)"
 
     def formats(self) -> list[str]:
         """The target keys, with ``{0}``, ``{1}`` ... for the groups of the regular expression."""
@@ -88,7 +90,8 @@ class Rule:
                 else str(value)
                 for index, (kind, value) in enumerate(numbers)
             ]
-            found.append(with_numbers(text, parts) + (f".{{{len(groups)}}}" if self.leaves else ""))
+            leaf = f".{{{len(groups)}}}" if len(self.leaves) > 1 else f".{self.leaves[0]}" if self.leaves else ""
+            found.append(with_numbers(text, parts) + leaf)
         return found
 
 
@@ -157,7 +160,10 @@ def make_rules(choices: list[Choice], sources: Mapping[str, Shape], marks: Mappi
         elif found:
             joined.append(choice)
     uses = [_use(key, takers[key], sources[key], words) for key in sources if key in takers]
-    rules = _separate(_grouped(uses, sources, words), list(takers))
+    place = {choice.target: position for position, choice in enumerate(choices)}
+    first = {key: min(place[choice.target] for choice in found) for key, found in takers.items()}
+    grouped = sorted(_grouped(uses, sources, words), key=lambda rule: min(first[key] for key in rule.keys))
+    rules = _separate(grouped)
     for rule in rules:
         rule.marks = sorted({marks[one.target] for key in rule.keys for one in takers[key] if one.target in marks})
     used = {piece.source for choice in choices for piece in choice.pieces}
@@ -322,15 +328,16 @@ def _leaves_merged(rules: list[Rule]) -> list[Rule]:
     return list(found.values())
 
 
-def _separate(rules: list[Rule], keys: list[str]) -> list[Rule]:
+def _separate(rules: list[Rule]) -> list[Rule]:
     """An order in which the first expression that matches a key is that of its rule: exceptions come first."""
     general = sorted(rules, key=lambda rule: sum(number is None for number in rule.numbers))
     belongs = {key: rule for rule in rules for key in rule.keys}
-    wrong = [rule for rule in general if any(_first(general, key) is not belongs[key] for key in rule.keys)]
+    if all(_first(rules, key) is belongs[key] for key in belongs):
+        # The order of the model reads best.
+        return rules
+    wrong = [rule for rule in general if any(_first(general, key) is not rule for key in rule.keys)]
     if not wrong:
-        # The order of the checkpoint reads better, where it does as well.
-        same = all(_first(rules, key) is belongs[key] for key in belongs)
-        return rules if same else general
+        return general
     separated = []
     for rule in rules:
         separated += [_only(rule, key) for key in rule.keys] if rule in wrong else [rule]

@@ -45,7 +45,11 @@ def script_parts(
     functions = Functions(config)
     continuous = {key.rpartition(".")[0] for key, kind in kinds.items() if kind == "AdaLayerNormContinuous"}
     lines = []
+    part = ""
     for rule in rules.rules:
+        if rule.targets[0][0].split(".")[0] != part:
+            part = rule.targets[0][0].split(".")[0]
+            lines.append(f"    # {part}")
         lines += [f"    # {mark}" for mark in rule.marks]
         lines += _entry(rule, sources, functions, continuous)
     tables = [
