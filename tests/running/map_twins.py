@@ -33,7 +33,9 @@ def dit(w: Roles, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor, kv_heads
         kv_heads: Heads of key and value.
     """
     size = x.shape[2] // PATCH
-    patches = x.unflatten(2, (size, PATCH)).unflatten(4, (size, PATCH)).permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    patches = (
+        x.unflatten(2, (size, PATCH)).unflatten(4, (size, PATCH)).permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    )
     x = linear(w, "patch", patches)
     if "position" in w:
         x = x + w["position"]
@@ -66,7 +68,9 @@ def dit(w: Roles, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor, kv_heads
 
 def rotate(x: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     one, other = x[..., 0::2], x[..., 1::2]
-    return torch.stack([one * angle.cos() - other * angle.sin(), one * angle.sin() + other * angle.cos()], -1).flatten(-2)
+    return torch.stack([one * angle.cos() - other * angle.sin(), one * angle.sin() + other * angle.cos()], -1).flatten(
+        -2
+    )
 
 
 class AdaLayerNormContinuous(nn.Module):
@@ -119,7 +123,9 @@ class Block(nn.Module):
 class TwinTransformer(nn.Module):
     """The target, in the layout and with the names of diffusers."""
 
-    def __init__(self, num_key_value_heads: int = HEADS, qk_norm: bool = True, gated: bool = False, **sizes: int) -> None:
+    def __init__(
+        self, num_key_value_heads: int = HEADS, qk_norm: bool = True, gated: bool = False, **sizes: int
+    ) -> None:
         super().__init__()
         self.kv_heads, self.gated = num_key_value_heads, gated
         self.config = {
@@ -138,7 +144,8 @@ class TwinTransformer(nn.Module):
         self.norm_out = AdaLayerNormContinuous(DIM)
         self.proj_out = nn.Linear(DIM, CHANNELS * PATCH**2)
 
-    def roles(self) -> Roles:
+    def role_of(self, key: str) -> str:
+        """The role of a parameter; of the fused layer of a gated feed-forward, that of its first half."""
         names = {
             "patch_embed": "patch",
             "time_embedder.linear_1": "time1",
@@ -155,16 +162,26 @@ class TwinTransformer(nn.Module):
             names[f"{at}attn.norm_q"], names[f"{at}attn.norm_k"] = f"blocks.{i}.norm_q", f"blocks.{i}.norm_k"
             names[f"{at}norm1.linear"] = f"blocks.{i}.mod"
             names[f"{at}ff.net.0.proj"], names[f"{at}ff.net.2"] = f"blocks.{i}.up", f"blocks.{i}.down"
-        found = {}
-        for key, value in self.named_parameters():
-            module, _, leaf = key.rpartition(".")
-            found[f"{names[module]}.{leaf}"] = value
+        module, _, leaf = key.rpartition(".")
+        return f"{names[module]}.{leaf}"
+
+    def roles(self) -> Roles:
+        found = {self.role_of(key): value for key, value in self.named_parameters()}
         if self.gated:
             # Of SwiGLU, the first half is the value and the second the gate.
             for i in range(LAYERS):
                 for leaf in ("weight", "bias"):
                     value, gate = found[f"blocks.{i}.up.{leaf}"].chunk(2)
                     found[f"blocks.{i}.up.{leaf}"], found[f"blocks.{i}.gate.{leaf}"] = value, gate
+        return found
+
+    def filled(self, roles: Roles) -> Roles:
+        """What each parameter has to be, by key, for these roles."""
+        found = {}
+        for key, _ in self.named_parameters():
+            role = self.role_of(key)
+            gate = roles.get(role.replace(".up.", ".gate.")) if ".up." in role else None
+            found[key] = roles[role] if gate is None else torch.cat([roles[role], gate])
         return found
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -226,3 +243,146 @@ def harness(reference: Callable[[], nn.Module], target: Callable[[], nn.Module])
         run_reference=lambda model, given: model(**given),
         run_target=lambda model, given: model(**given),
     )
+
+
+def numbered(tensors: Roles) -> Roles:
+    """Tensors of these shapes in which every element has a number of its own."""
+    found, first = {}, 0
+    for key, value in tensors.items():
+        found[key] = torch.arange(first, first + value.numel(), dtype=torch.float64).reshape(value.shape)
+        first += value.numel()
+    return found
+
+
+# Layouts: from roles to the tensors of a source, and back.
+Layout = tuple[Callable[[Roles], Roles], Callable[[Roles], Roles]]
+LEAVES = ("weight", "bias")
+
+
+def _blocks(change: Callable[[Roles, str], None]) -> Callable[[Roles], Roles]:
+    """The same change in every block; the result is a new dictionary."""
+
+    def changed(roles: Roles) -> Roles:
+        found = dict(roles)
+        for i in range(LAYERS):
+            change(found, f"blocks.{i}.")
+        return found
+
+    return changed
+
+
+def fused(*parts: str, sizes: tuple[int, ...]) -> Layout:
+    """Layers of a block as one, `fused`."""
+
+    def fuse(w: Roles, at: str) -> None:
+        for leaf in LEAVES:
+            w[f"{at}fused.{leaf}"] = torch.cat([w.pop(f"{at}{part}.{leaf}") for part in parts])
+
+    def split(w: Roles, at: str) -> None:
+        for leaf in LEAVES:
+            tensors = w.pop(f"{at}fused.{leaf}").split(list(sizes))
+            w.update({f"{at}{part}.{leaf}": tensor for part, tensor in zip(parts, tensors, strict=True)})
+
+    return _blocks(fuse), _blocks(split)
+
+
+def _interleave(w: Roles, at: str) -> None:
+    for leaf in LEAVES:
+        parts = [w.pop(f"{at}{one}.{leaf}").unflatten(0, (HEADS, HEAD)) for one in "qkv"]
+        w[f"{at}fused.{leaf}"] = torch.stack(parts, 1).flatten(0, 2)
+
+
+def _apart(w: Roles, at: str) -> None:
+    for leaf in LEAVES:
+        by_head = w.pop(f"{at}fused.{leaf}").unflatten(0, (HEADS, 3, HEAD))
+        w.update({f"{at}{one}.{leaf}": by_head[:, index].flatten(0, 1) for index, one in enumerate("qkv")})
+
+
+def changed(
+    key: str, there: Callable[[torch.Tensor], torch.Tensor], back: Callable[[torch.Tensor], torch.Tensor]
+) -> Layout:
+    """One tensor, or all whose key ends so, in another form."""
+
+    def apply(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Roles], Roles]:
+        return lambda w: {name: function(value) if name.endswith(key) else value for name, value in w.items()}
+
+    return apply(there), apply(back)
+
+
+def both(*layouts: Layout) -> Layout:
+    """One layout after the other."""
+
+    def there(w: Roles) -> Roles:
+        for layout, _ in layouts:
+            w = layout(w)
+        return w
+
+    def back(w: Roles) -> Roles:
+        for _, roles in reversed(layouts):
+            w = roles(w)
+        return w
+
+    return there, back
+
+
+def swap_halves(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.cat(tensor.chunk(2)[::-1])
+
+
+def channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.unflatten(1, (CHANNELS, PATCH, PATCH)).permute(0, 2, 3, 1).flatten(1)
+
+
+def channels_first(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.unflatten(1, (PATCH, PATCH, CHANNELS)).permute(0, 3, 1, 2).flatten(1)
+
+
+def rows_channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.unflatten(0, (CHANNELS, PATCH, PATCH)).movedim(0, 2).flatten(0, 2)
+
+
+def rows_channels_first(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.unflatten(0, (PATCH, PATCH, CHANNELS)).movedim(2, 0).flatten(0, 2)
+
+
+def same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+#: By name, the layout and the arguments of the target.
+LAYOUTS: dict[str, tuple[Layout, dict[str, Any]]] = {
+    "renamed": (changed("", same, same), {}),
+    "fused qkv": (fused("q", "k", "v", sizes=(24, 24, 24)), {}),
+    "fused qkv, grouped": (fused("q", "k", "v", sizes=(24, 8, 8)), {"num_key_value_heads": 1}),
+    "fused kv": (fused("k", "v", sizes=(24, 24)), {}),
+    "fused kqv": (fused("k", "q", "v", sizes=(24, 24, 24)), {}),
+    "fused qkv, no norm": (fused("q", "k", "v", sizes=(24, 24, 24)), {"qk_norm": False}),
+    "fused qkv and feed-forward": (fused("q", "k", "v", "up", sizes=(24, 24, 24, 64)), {}),
+    "interleaved heads": ((_blocks(_interleave), _blocks(_apart)), {}),
+    "swapped halves": (
+        both(
+            changed("final_mod.weight", swap_halves, swap_halves), changed("final_mod.bias", swap_halves, swap_halves)
+        ),
+        {},
+    ),
+    "gate and value": (changed("", same, same), {"gated": True}),
+    "gate and value in one, swapped": (fused("gate", "up", sizes=(64, 64)), {"gated": True}),
+    "convolution": (
+        changed(
+            "patch.weight",
+            lambda tensor: tensor.unflatten(1, (CHANNELS, PATCH, PATCH)),
+            lambda tensor: tensor.flatten(1),
+        ),
+        {},
+    ),
+    "patches with the channels last": (changed("patch.weight", channels_last, channels_first), {}),
+    "output with the channels last": (
+        both(
+            changed("final.weight", rows_channels_last, rows_channels_first),
+            changed("final.bias", rows_channels_last, rows_channels_first),
+        ),
+        {},
+    ),
+    "transposed": (changed("down.weight", lambda tensor: tensor.t(), lambda tensor: tensor.t()), {}),
+    "transposed square": (changed(".o.weight", lambda tensor: tensor.t(), lambda tensor: tensor.t()), {}),
+}

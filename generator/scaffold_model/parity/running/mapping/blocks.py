@@ -101,17 +101,19 @@ def _overlap(one: Iterable[object], other: Iterable[object]) -> float:
     return len(first & second) / len(first | second)
 
 
-def units(keys: Iterable[str], shapes: Mapping[str, Shape], prefix: str) -> list[Unit]:
+def units(keys: Iterable[str], shapes: Mapping[str, Shape], prefix: str, label: str = "") -> list[Unit]:
     """The modules of a block.
 
     Args:
         keys: The keys in it.
         shapes: All shapes.
         prefix: The path to the block, with its index.
+        label: What to put before the paths, where several stacks make up one.
     """
     members: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for key in keys:
         path = key[len(prefix) :].lstrip(".") if prefix and key.startswith(prefix) else key
+        path = f"{label}.{path}" if label else path
         module, _, leaf = path.rpartition(".")
         if leaf in LEAVES and module:
             members[module].append((leaf, key))

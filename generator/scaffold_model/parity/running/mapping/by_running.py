@@ -13,7 +13,7 @@ from ..harness import Harness
 from .decide import EXACT, Proof, agrees, convert, decide, proved
 from .pieces import Choice, Shape, matrix
 from .probe import AGREE, Assumption, Probe, periods, probe
-from .sides import Side, build_side
+from .sides import Side, build_sides
 
 Progress = Callable[[str], None]
 
@@ -55,7 +55,7 @@ def run_mapping(harness: Harness, progress: Progress) -> Run:
         RunningError: The harness fails.
     """
     progress("Building both sides of the harness")
-    sides = (build_side(harness, "reference"), build_side(harness, "target"))
+    sides = build_sides(harness)
     progress(f"The reference has {len(sides[0].tensors)} tensors, the target {len(sides[1].tensors)}")
     kept = list(_fixed(sides))
     target = sides[1]

@@ -68,7 +68,7 @@ def decide(probe: Probe, sides: tuple[Side, Side]) -> tuple[list[Choice], Fits]:
             continue
         ties = [way for way in fits[key] if way != pieces] if confidence <= 0.5 and pieces else []
         choice = Choice(key, tuple(one.shape), pieces, (), confidence, evidence, ties)
-        choices.append(_the_right_way_round(choice))
+        choices.append(_the_right_way_round(choice, shapes))
     return choices, fits
 
 
@@ -81,12 +81,13 @@ def _follow(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]
         _by_other_blocks(decided, fits, target, shapes)
 
 
-def _the_right_way_round(choice: Choice) -> Choice:
+def _the_right_way_round(choice: Choice, shapes: dict[str, Shape]) -> Choice:
     """A source that is seen the other way round is transposed."""
     if not any(piece.source.endswith(TRANSPOSED) for piece in choice.pieces):
         return choice
-    plain = tuple(replace(piece, source=piece.source.removesuffix(TRANSPOSED)) for piece in choice.pieces)
-    return replace(choice, pieces=plain, permute=(1, 0), ties=[])
+    source = choice.pieces[0].source.removesuffix(TRANSPOSED)
+    whole = Piece(source, 0, matrix(shapes[source])[0])
+    return replace(choice, pieces=(whole,), permute=(1, 0), ties=[])
 
 
 def _reordered(fits: Fits, probe: Probe, sides: tuple[Side, Side]) -> dict[str, Choice]:

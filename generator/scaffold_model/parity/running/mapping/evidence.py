@@ -32,7 +32,12 @@ def propose(sources: Mapping[str, Shape], target: Target) -> list[Choice]:
             given = [
                 unit
                 for stack in theirs
-                for unit in units(stack.blocks.get(index, []), sources, stack.prefix.replace("#", str(index)))
+                for unit in units(
+                    stack.blocks.get(index, []),
+                    sources,
+                    stack.prefix.replace("#", str(index)),
+                    "" if stack is theirs[0] else stack.prefix.removesuffix(".#").rpartition(".")[2],
+                )
             ]
             content = (
                 tuple((unit.path, unit.sizes) for unit in wanted),
@@ -60,13 +65,18 @@ def _paired(
     A block keeps its number of elements whatever is cut or joined in it, so that number tells stacks apart without
     names. Some checkpoints keep a part of each block in a stack of its own, so several may make up one.
     """
-    result = [(stack, [other for other in theirs if not other.prefix]) for stack in ours if not stack.prefix]
+    outside = next(stack for stack in ours if not stack.prefix)
+    rest = [other for other in theirs if not other.prefix]
+    result = [(outside, rest)]
     free = [stack for stack in theirs if stack.prefix]
     wanted = sorted((stack for stack in ours if stack.prefix), key=lambda stack: -_elements(stack, target.shapes))
     for stack in wanted:
         same = [other for other in free if other.count() == stack.count()]
-        options = [list(group) for size in range(1, min(4, len(same)) + 1) for group in combinations(same, size)]
-        if not options:
+        alone = sum(other.count() == stack.count() for other in wanted) == 1
+        groups = [list(group) for size in range(1, min(4, len(same)) + 1) for group in combinations(same, size)]
+        if not same:
+            # Nothing has as many blocks, so they have to be looked for one by one.
+            outside.blocks[0] = [*outside.blocks[0], *(key for keys in stack.blocks.values() for key in keys)]
             continue
         goal = _elements(stack, target.shapes)
 
@@ -75,14 +85,12 @@ def _paired(
             names = max(likeness(meaning(stack.prefix), meaning(other.prefix)) for other in group)
             return -abs(total - goal) / goal - 0.02 * len(group) + 0.03 * names + 0.05 * _kind(stack, group)
 
-        chosen = max(options, key=fit)
-        if abs(sum(_elements(other, sources) for other in chosen) - goal) > 0.5 * goal:
-            continue
+        chosen = same if alone else max(groups, key=fit)
+        chosen = sorted(chosen, key=lambda other: -_elements(other, sources))
         result.append((stack, chosen))
         free = [other for other in free if other not in chosen]
     # What no stack takes may still hold what the model has outside of blocks.
-    rest = next(entry for entry in result if not entry[0].prefix)
-    rest[1].extend(Stack("", {0: [key for keys in stack.blocks.values() for key in keys]}) for stack in free)
+    rest.extend(Stack("", {0: [key for keys in stack.blocks.values() for key in keys]}) for stack in free)
     return result
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from .assign import assign
 from .blocks import Sizes, Unit
+from .indices import skeleton
 from .names import Meaning, likeness, meaning
 from .pieces import Choice, Piece, Pieces, Shape, matrix
 from .target import Target
@@ -18,7 +19,7 @@ from .target import Target
 #: Two ways whose scores differ by less are a tie.
 MARGIN = 0.5
 #: Fused layers that a checkpoint may have, by the roles of their parts in the order that the field has.
-FUSIONS = (("q", "k", "v", "mlp"), ("q", "k", "v"), ("k", "v"))
+FUSIONS = (("q", "k", "v", "mlp"), ("q", "k", "v"), ("k", "v"), ("mod", "mod"))
 
 
 @dataclass
@@ -124,19 +125,27 @@ def _completed(choice: Choice, unsure: bool, sources: Mapping[str, Shape], targe
             evidence=f"{choice.evidence}; references predict [shift, scale], {parent} expects [scale, shift]",
         )
     if whole and rows % 2 == 0 and parent in ("GEGLU", "SwiGLU") and kind == "Linear":
-        return replace(
-            choice,
-            ties=[(Piece(first.source, half, rows), Piece(first.source, 0, half)), *choice.ties],
-            confidence=min(choice.confidence, 0.6),
-        )
+        # References mostly split a SwiGLU into gate and value, and a GEGLU into value and gate, as diffusers does both.
+        turned: Pieces = (Piece(first.source, half, rows), Piece(first.source, 0, half))
+        one, other = (turned, choice.pieces) if parent == "SwiGLU" else (choice.pieces, turned)
+        if first.source == choice.target:
+            one, other = choice.pieces, turned
+        return replace(choice, pieces=one, ties=[other, *choice.ties], confidence=min(choice.confidence, 0.6))
     if len(choice.pieces) > 1:
         return replace(choice, ties=[tuple(reversed(choice.pieces)), *choice.ties], confidence=0.6)
     if unsure and not whole:
-        others = [
+        others: list[Pieces] = [
             (Piece(first.source, start, start + first.rows),)
             for start in range(0, rows - first.rows + 1, first.rows)
             if start != first.start
         ]
+        if first.rows * 2 == rows and rows % 4 == 0 and "Norm" in target.parents[choice.target]:
+            # Two modulations in one: those of the first stream for both, then those of the second stream for both.
+            quarter = rows // 4
+            step = (0, 2) if first.start == 0 else (1, 3)
+            taken = tuple(Piece(first.source, one * quarter, (one + 1) * quarter) for one in step)
+            others = [choice.pieces, *others]
+            choice = replace(choice, pieces=taken)
         return replace(choice, ties=[*others, *choice.ties], confidence=min(choice.confidence, 0.6))
     return choice
 
@@ -304,13 +313,19 @@ def _bundles(targets: list[Unit], meanings: dict[int, Meaning]) -> list[dict[str
         one = meanings[id(unit)]
         if one.role in ("q", "k", "v"):
             groups[unit.parent, one.stream, one.attention].setdefault(one.role, unit)
-    return [bundle for bundle in groups.values() if len(bundle) > 1]
+    bundles = [bundle for bundle in groups.values() if len(bundle) > 1]
+    modulations = [unit for unit in targets if meanings[id(unit)].role == "mod"]
+    if len(modulations) == 2 and modulations[0].sizes == modulations[1].sizes:
+        bundles.append({"mod": modulations[0], "other": modulations[1]})
+    return bundles
 
 
 def _parts(
     roles: tuple[str, ...], bundle: dict[str, Unit], targets: list[Unit], meanings: dict[int, Meaning]
 ) -> list[tuple[Unit, ...]]:
     options: list[list[Unit]] = []
+    if roles == ("mod", "mod"):
+        return [(bundle["mod"], bundle["other"])] if "other" in bundle else []
     for role in roles:
         if role == "mlp":
             columns = {size[1] for unit in bundle.values() for size in unit.sizes}
@@ -399,9 +414,19 @@ def _order(one: _Wanted, two: _Given, wanted: list[_Wanted], given: list[_Given]
     theirs = [other.sources[0].path for other in given if (other.groups[0], other.sizes) == (two.groups[0], two.sizes)]
     ours = [other for other in wanted if (other.groups[0], other.sizes) == (one.groups[0], one.sizes)]
     ranks = _ranks(theirs)
-    if ranks is None or len(ours) != len(theirs):
-        return 0.0
-    return 0.3 if ours.index(one) == ranks[two.sources[0].path] else -0.3
+    if ranks is not None and len(ours) == len(theirs):
+        return 0.3 if ours.index(one) == ranks[two.sources[0].path] else -0.3
+    # Or what holds them is numbered, as the parts of a block are.
+    text, mine = skeleton(two.sources[0].path)
+    numbers = sorted(
+        skeleton(other.sources[0].path)[1]
+        for other in given
+        if other.sizes == two.sizes and skeleton(other.sources[0].path)[0] == text
+    )
+    role = [other for other in wanted if other.sizes == one.sizes and other.meaning.role == one.meaning.role]
+    if len(role) == len(set(numbers)) == len(numbers) > 1:
+        return 0.3 if role.index(one) == numbers.index(mine) else -0.3
+    return 0.0
 
 
 def _ranks(paths: list[str]) -> dict[str, int] | None:

@@ -74,11 +74,15 @@ def words(path: str) -> list[str]:
     >>> words("double_blocks.img_attn.norm.queryNorm2.adaLN_mod")
     ['double', 'blocks', 'img', 'attn', 'norm', 'query', 'norm', '2', 'ada', 'ln', 'mod']
     """
-    return [
-        word.lower()
-        for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", path.replace("adaLN", "ada_LN"))
-        if word
-    ]
+    found = re.findall(r"[tT]5(?![0-9])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", path.replace("adaLN", "ada_LN"))
+    return [part for word in found for part in _separated(word.lower())]
+
+
+def _separated(word: str) -> list[str]:
+    """`yproj` is two words; a word that is known is one."""
+    if word not in _MEANINGS and word[:1] in ("x", "y", "q", "k", "v", "t") and word[1:] in _MEANINGS:
+        return [word[0], word[1:]]
+    return [word]
 
 
 def meaning(path: str, kind: str = "", parent: str = "") -> Meaning:
@@ -102,7 +106,8 @@ def meaning(path: str, kind: str = "", parent: str = "") -> Meaning:
         attention = "self"
     if not attention and re.search(r"attn2|attention2", joined):
         attention = "cross"
-    modulated = parent.startswith("AdaLayerNorm") or kind.startswith("AdaLayerNorm")
+    # A linear layer inside of a norm predicts its scale and shift.
+    modulated = "Norm" in parent and kind == "Linear"
     return Meaning(
         stream,
         attention,

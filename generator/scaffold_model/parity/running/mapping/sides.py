@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,18 @@ class Side:
         return self.harness.outputs(f"run_{self.role}", self.model, self.inputs)
 
 
-def build_side(harness: Harness, role: str) -> Side:
+def build_sides(harness: Harness) -> tuple[Side, Side]:
+    """Build reference and target, for the same inputs.
+
+    Raises:
+        RunningError: The harness fails, or a model is none.
+    """
+    # Made once, since nothing says that they are the same the next time.
+    inputs = harness.call("make_inputs")
+    return _build(harness, "reference", inputs), _build(harness, "target", copy.deepcopy(inputs))
+
+
+def _build(harness: Harness, role: str, inputs: Any) -> Side:
     """Build one side of a harness.
 
     Raises:
@@ -121,7 +133,7 @@ def build_side(harness: Harness, role: str) -> Side:
         role,
         model,
         harness,
-        harness.call("make_inputs"),
+        inputs,
         tensors,
         {key: value.detach().clone() for key, value in tensors.items()} if role == "reference" else {},
         frozenset(key for key, value in tensors.items() if any(value is one for one in buffers)),
