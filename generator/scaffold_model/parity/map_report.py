@@ -42,16 +42,28 @@ def pattern(key: str) -> str:
 
 
 def rows(choices: list[dict[str, Any]]) -> list[Row]:
-    """The table, in the order of the target."""
-    groups: dict[tuple[str, str, str, tuple[str, ...]], list[float]] = defaultdict(list)
+    """The table, in the order of the target; weight and bias of a module that go the same way share a row."""
+    groups: dict[tuple[str, str, str, tuple[str, ...]], list[dict[str, Any]]] = defaultdict(list)
     for choice in choices:
-        source = written(choice["pieces"])
-        ties = tuple(written(pieces) for pieces in choice["ties"])
-        groups[pattern(choice["target"]), source, choice["transform"], ties].append(choice["confidence"])
-    return [
-        Row(target, len(found), source, transform, min(found), ties)
-        for (target, source, transform, ties), found in groups.items()
-    ]
+        module, _, leaf = choice["target"].rpartition(".")
+        source = _without(written(choice["pieces"]), leaf)
+        ties = tuple(_without(written(pieces), leaf) for pieces in choice["ties"])
+        groups[pattern(module or leaf), source, choice["transform"], ties].append(choice)
+    found = []
+    for (module, source, transform, ties), members in groups.items():
+        leaves = list(dict.fromkeys(choice["target"].rpartition(".")[2] for choice in members))
+        own = f".{leaves[0]}" if len(leaves) == 1 else f".({', '.join(leaves)})"
+        target = module + ("" if members[0]["target"] == module or "." not in members[0]["target"] else own)
+        confidence = min(choice["confidence"] for choice in members)
+        count = len(members) // len(leaves)
+        texts = [text.replace("@", own) for text in (source, *ties)]
+        found.append(Row(target, count, texts[0], transform, confidence, tuple(texts[1:])))
+    return found
+
+
+def _without(text: str, leaf: str) -> str:
+    """Source keys with a mark in place of the last word, where that is the target's."""
+    return re.sub(rf"\.{re.escape(leaf)}(?=$| )", "@", text)
 
 
 def written(pieces: list[dict[str, Any]]) -> str:
@@ -114,6 +126,8 @@ def print_map(result: dict[str, Any], script: str) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=160)
     table = Table("model", "", "checkpoint", "what is done", "sure", box=None, padding=(0, 1), header_style="bold")
     for row in rows(result["choices"]):
         tie = f"\n[yellow]or {escape(' or '.join(row.ties[:3]))}[/yellow]" if row.ties else ""
@@ -124,6 +138,8 @@ def print_map(result: dict[str, Any], script: str) -> None:
         table.add_row(
             escape(row.target), count, source + tie + more, row.transform, f"{row.confidence:.2f}", style=style
         )
+    for column in table.columns:
+        column.overflow = "fold"
     console.print(table)
     console.print()
     for line in summary(result, script):

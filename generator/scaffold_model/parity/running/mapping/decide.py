@@ -15,7 +15,7 @@ from .names import likeness, meaning
 from .orders import reordered as reordered_as
 from .pieces import Choice, Piece, Pieces, Shape, matrix
 from .probe import AGREE, TRANSPOSED, Probe, difference, generic
-from .settle import fitting
+from .settle import SAME, fitting
 from .sides import Side
 from .target import described_tensors
 
@@ -50,11 +50,13 @@ def decide(probe: Probe, sides: tuple[Side, Side]) -> tuple[list[Choice], Fits]:
     _copies(fits, probe, columns)
     reordered = _reordered(fits, probe, sides)
     decided: Decided = {}
+    contested = _contested(fits, probe)
     for key, ways in fits.items():
-        if len(ways) == 1:
+        if len(ways) == 1 and key not in contested:
             decided[key] = (ways[0], "its gradients are those of these rows, and of no others", 1.0)
     decided.update({key: (choice.pieces, choice.evidence, 1.0) for key, choice in reordered.items()})
     _follow(decided, fits, target, shapes)
+    fits = {key: [way for way in ways if way] for key, ways in fits.items()}
     while _most_alike(decided, fits):
         _follow(decided, fits, target, shapes)
     _rows_left(decided, fits, target, shapes)
@@ -79,6 +81,27 @@ def _follow(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Shape]
         known = len(decided)
         _by_sibling(decided, fits, target, shapes)
         _by_other_blocks(decided, fits, target, shapes)
+
+
+def _contested(fits: Fits, probe: Probe) -> set[str]:
+    """Targets that claim the same rows, although one of them alone has all that these rows do.
+
+    So it is with two biases that are added: both have the gradients of either.
+    """
+    claims: dict[Pieces, list[str]] = defaultdict(list)
+    for key, ways in fits.items():
+        if len(ways) == 1:
+            claims[ways[0]].append(key)
+    found: set[str] = set()
+    for pieces, keys in claims.items():
+        total = torch.stack([probe.sums["target"][key] for key in keys]).sum(dim=0)
+        rows = torch.cat([probe.sums["reference"][one.source][one.start : one.stop] for one in pieces])
+        if len(keys) > 1 and float((total - rows).norm()) > SAME * float(rows.norm()):
+            found.update(keys)
+    for key in found:
+        # What stands beside them decides, and it may name another source, whose gradient is a sum.
+        fits[key] = [*fits[key], ()]
+    return found
 
 
 def _the_right_way_round(choice: Choice, shapes: dict[str, Shape]) -> Choice:
@@ -157,7 +180,8 @@ def _by_sibling(decided: Decided, fits: Fits, target: Side, shapes: dict[str, Sh
         for sibling in siblings(key, keys):
             if sibling not in decided:
                 continue
-            ways = [way for way in moved(decided[sibling][0], shapes) if way in fits[key] or not fits[key]]
+            free = not fits[key] or () in fits[key]
+            ways = [way for way in moved(decided[sibling][0], shapes) if free or way in fits[key]]
             proposed = [way for way in ways if all(matrix(shapes[one.source])[1] == columns[key] for one in way)]
             if len(proposed) == 1:
                 why = "only a sum that it is part of shows" if fits[key] else "it does not show in any output"
