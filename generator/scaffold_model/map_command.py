@@ -81,7 +81,12 @@ def map_weights(
         "script": _shown(out, root),
     }
     log = out.with_name(f"{out.stem}.map.log")
-    result = run(interpreter, root, "map", request, progress, log=log)
+    try:
+        result = run(interpreter, root, "map", request, progress, log=log)
+    except BadInput:
+        # What can be mended is said in full; the log is for what can not be foreseen.
+        log.unlink(missing_ok=True)
+        raise
     text = result["script"]
     if name is not None and out.is_file():
         text = spliced(out.read_text(encoding="utf-8"), result["parts"], str(out))
