@@ -339,7 +339,9 @@ def proved(choices: list[Choice], fits: Fits, sides: tuple[Side, Side], fixed: d
     errors, better = {}, {}
     for keys in takers.values():
         wanted = by_key[keys[0]].build(expected.__getitem__)
-        total = sum((found[key].reshape(wanted.shape) for key in keys), torch.zeros_like(wanted))
+        total = found[keys[0]].reshape(wanted.shape)
+        for key in keys[1:]:
+            total = total + found[key].reshape(wanted.shape)
         scale = float(wanted.norm())
         gap = float((wanted - total).norm())
         errors.update(dict.fromkeys(keys, gap / scale if scale else gap))

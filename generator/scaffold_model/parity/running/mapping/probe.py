@@ -140,10 +140,17 @@ def probe(sides: tuple[Side, Side], assumed: Assumption, seeds: int) -> Probe:
     reference, target = sides
     result = Probe(assumed, 0.0, {side.role: {} for side in sides})
     for seed in range(seeds):
+        made: dict[Shape, torch.Tensor] = {}
         for side in sides:
             for key, tensor in side.tensors.items():
-                known = key in assumed.fixed[side.role]
-                side.assign({key: side.built[key] if known else periodic(tuple(tensor.shape), seed, assumed)})
+                size = matrix(tuple(tensor.shape))
+                if key in assumed.fixed[side.role]:
+                    side.assign({key: side.built[key]})
+                    continue
+                if size not in made:
+                    made[size] = periodic(size, seed, assumed)
+                side.assign({key: made[size]})
+        made.clear()
         if seed == 0:
             result.difference = difference(reference.outputs(), target.outputs())
             if not result.difference < AGREE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,10 +14,15 @@ from .script import ScriptParts
 
 
 class _Numbered(Mapping[str, torch.Tensor]):
-    """A tensor for each source key whose rows hold numbers of their own; no memory for the columns."""
+    """A tensor for each source key whose rows hold numbers of their own.
 
-    def __init__(self, sources: Mapping[str, Shape]) -> None:
-        self.sources = sources
+    Args:
+        sources: The shapes.
+        narrow: The keys of sources that are only cut into rows; their rows have one element, whatever their shape says.
+    """
+
+    def __init__(self, sources: Mapping[str, Shape], narrow: set[str]) -> None:
+        self.sources, self.narrow = sources, narrow
         self.first: dict[str, int] = {}
         count = 0
         for key, shape in sources.items():
@@ -27,7 +33,8 @@ class _Numbered(Mapping[str, torch.Tensor]):
         shape = self.sources[key]
         rows, columns = matrix(shape)
         numbers = torch.arange(self.first[key], self.first[key] + rows, dtype=torch.int32)
-        # Columns have no numbers: they are as many as in the source, so that shapes can be compared.
+        if key in self.narrow:
+            return numbers.reshape(narrowed(shape))
         return numbers[:, None].expand(rows, columns).reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
@@ -35,6 +42,22 @@ class _Numbered(Mapping[str, torch.Tensor]):
 
     def __len__(self) -> int:
         return len(self.sources)
+
+
+def narrowed(shape: Shape) -> Shape:
+    """The shape with one element in each row."""
+    return (shape[0], *(1 for _ in shape[1:]))
+
+
+def _narrow(choices: list[Choice], sources: Mapping[str, Shape]) -> set[str]:
+    """Sources of which every target takes whole rows, so that what is in a row does not matter; they may be large."""
+    found = {key for key, shape in sources.items() if len(shape) > 1 and shape[0] > 1}
+    for choice in choices:
+        taken = {piece.source for piece in choice.pieces}
+        plain = not choice.permute and choice.shape[:1] != (1,)
+        if not plain or any(sources[key][1:] != choice.shape[1:] for key in taken) or not taken <= found:
+            found -= taken
+    return found
 
 
 def check_script(
@@ -53,7 +76,8 @@ def check_script(
         "Iterator": Iterator,
     }
     exec("from __future__ import annotations\n" + parts.functions + parts.tables + parts.convert, space)
-    numbered = _Numbered(sources)
+    narrow = _narrow(choices, sources)
+    numbered = _Numbered(sources, narrow)
     wanted = {choice.target: choice for choice in choices if choice.pieces}
     given = (numbered, config) if "config: dict" in parts.convert else (numbered,)
     seen = set()
@@ -63,7 +87,10 @@ def check_script(
                 f"the script gives {key}, which {'is given twice' if key in seen else 'nobody asked for'}"
             )
         seen.add(key)
-        expected = wanted[key].build(numbered.__getitem__)
+        choice = wanted[key]
+        if choice.pieces[0].source in narrow:
+            choice = replace(choice, shape=narrowed(choice.shape))
+        expected = choice.build(numbered.__getitem__)
         if tensor.shape != expected.shape or not torch.equal(tensor, expected):
             raise AssertionError(f"the script makes {key} of other rows than the table says")
     if seen != wanted.keys():

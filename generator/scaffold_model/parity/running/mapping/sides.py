@@ -58,18 +58,13 @@ class Side:
             RunningError: The outputs do not depend on any tensor, as after `detach`.
         """
         keys = list(self.tensors)
-        for key in keys:
-            self.tensors[key].requires_grad_(True)
-        # References write into tensors in place, which autograd allows only where it may copy them first.
-        with _gradients_stay(), torch.autograd.graph.allow_mutation_on_saved_tensors():
-            outputs = self._run()
-            total = sum(
-                (output.double() * _directions(output, position)).sum() for position, output in enumerate(outputs)
-            )
-            leaves = [self.tensors[key] for key in keys]
-            found = torch.autograd.grad(total, leaves, allow_unused=True) if _follows(total) else None
-        for key in keys:
-            self.tensors[key].requires_grad_(False)
+        try:
+            outputs, found = self._followed(keys, contextlib.nullcontext())
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            # Some models write into tensors that autograd still needs; it can copy them first, which is slower.
+            outputs, found = self._followed(keys, torch.autograd.graph.allow_mutation_on_saved_tensors())
         if found is None:
             raise RunningError(
                 f"run_{self.role} returns numbers that no gradient can follow back to the weights",
@@ -77,10 +72,29 @@ class Side:
                 hint="return what the model returns, without detach(), numpy or a copy made under inference_mode",
             )
         gradients = {
-            key: torch.zeros_like(leaf) if gradient is None else gradient
-            for key, leaf, gradient in zip(keys, leaves, found, strict=True)
+            key: torch.zeros_like(self.tensors[key]) if gradient is None else gradient
+            for key, gradient in zip(keys, found, strict=True)
         }
         return tuple(output.detach() for output in outputs), gradients
+
+    def _followed(
+        self, keys: list[str], context: contextlib.AbstractContextManager[Any]
+    ) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor | None, ...] | None]:
+        """The outputs, and the gradient of each tensor; None where the outputs depend on none of them."""
+        for key in keys:
+            self.tensors[key].requires_grad_(True)
+        try:
+            with _gradients_stay(), context:
+                outputs = self._run()
+                total = sum(
+                    (output.double() * _directions(output, position)).sum() for position, output in enumerate(outputs)
+                )
+                if not isinstance(total, torch.Tensor) or not total.requires_grad:
+                    return outputs, None
+                return outputs, torch.autograd.grad(total, [self.tensors[key] for key in keys], allow_unused=True)
+        finally:
+            for key in keys:
+                self.tensors[key].requires_grad_(False)
 
     def _run(self) -> tuple[torch.Tensor, ...]:
         # Some models draw noise even in evaluation mode; both sides then draw the same.
@@ -139,10 +153,6 @@ def _build(harness: Harness, role: str, inputs: Any) -> Side:
         frozenset(key for key, value in tensors.items() if any(value is one for one in buffers)),
         others,
     )
-
-
-def _follows(total: object) -> bool:
-    return isinstance(total, torch.Tensor) and total.requires_grad
 
 
 def _directions(output: torch.Tensor, position: int) -> torch.Tensor:
