@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import torch
 
 from ..harness import Harness
-from .decide import EXACT, Proof, agrees, convert, decide, proved
+from .decide import decide
 from .pieces import Choice, Shape, matrix
 from .probe import AGREE, Assumption, Probe, periods, probe
+from .proof import EXACT, Proof, agrees, convert, proved
 from .sides import Side, build_sides
 
 Progress = Callable[[str], None]

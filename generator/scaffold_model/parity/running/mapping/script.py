@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .pieces import Shape
-from .rules import Join, Rule, Rules
+from .rule import Join, Rule, Rules
 from .sizes import count_expression
 from .surgery import Functions
 
