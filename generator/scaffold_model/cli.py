@@ -30,6 +30,7 @@ from .command_line import (
 from .commands import COMMANDS
 from .errors import BadInput, ScaffoldError, Stopped
 from .life_commands import LIFE_COMMANDS
+from .map_command import map_weights
 
 
 class _Group(click.Group):
@@ -148,7 +149,7 @@ def _create(options: dict[str, Any]) -> None:
     show_change(plan, dry_run=options["dry_run"], as_json=options["as_json"], spec=spec)
 
 
-for command in (*COMMANDS, add, *LIFE_COMMANDS):
+for command in (*COMMANDS, add, *LIFE_COMMANDS, map_weights):
     cli.add_command(command)
 
 
