@@ -293,5 +293,13 @@ def test_the_test_is_in_the_style_of_the_checkout(
     assert set(made.files) == files
     for text in made.files.values():
         ast.parse(text)
+    if name == "krea2":
+        # The tiny components are those of the pipeline's own test, which the settings of the older mixin only name.
+        (text,) = made.files.values()
+        assert "\nfrom ..pipelines.krea2 import test_krea2\nfrom ..testing_utils import is_peft_available" in text
+        assert "        components = test_krea2.Krea2PipelineFastTests().get_dummy_components()\n" in text
+        assert "        pipeline_inputs = test_krea2.Krea2PipelineFastTests().get_dummy_inputs(torch_device)\n" in text
+        assert "    transformer_kwargs = {}\n    # The mixin loads layers into the transformer alone.\n" in text
+        assert text.count('@unittest.skip("Not supported in Krea 2.")') == 3
     again = snapshot.overlaid(made.files)
     assert lora_tests(again, find_model(again, name), "2026").files == {}

@@ -49,7 +49,11 @@ def add_to_model(root: Path, snapshot: Snapshot, name: str, request: Request, ru
     for asked, step in steps:
         if asked:
             plan = merge_plans(plan, step(snapshot.overlaid(plan.overlay())))
-    after = (f"scaffold-model verify {name}   # the checkout's own gates and the model's tests",)
+    # `verify` needs the answers of a scaffold.
+    after = (
+        f"scaffold-model check {name}   # what the repository's CI does not see",
+        "make quality, and the model's tests",
+    )
     return Updated(replace(plan, next_steps=after), ())
 
 

@@ -41,6 +41,8 @@ class {prefix}LoRATests(unittest.TestCase, PeftLoraLoaderMixinTests):
     scheduler_cls = {scheduler}
 {classes}    scheduler_kwargs = {{}}
     transformer_cls = {model}
+    # Says that the layers are those of a transformer; what it is made of is said by the pipeline's tests.
+    transformer_kwargs = {{}}
 {settings}
     @property
     def output_shape(self):
@@ -63,7 +65,9 @@ class {prefix}LoRATests(unittest.TestCase, PeftLoraLoaderMixinTests):
             "init_lora_weights": False,
             "use_dora": use_dora,
         }}
-        text_lora_config = LoraConfig(target_modules=["q_proj", "k_proj", "v_proj", "out_proj"], **options)
+        # Text encoders call their projections in one of these ways.
+        names = ["q_proj", "k_proj", "v_proj", "out_proj", "o_proj", "q", "k", "v", "o"]
+        text_lora_config = LoraConfig(target_modules=names, **options)
         denoiser_lora_config = LoraConfig(target_modules={targets}, **options)
         return components, text_lora_config, denoiser_lora_config
 
