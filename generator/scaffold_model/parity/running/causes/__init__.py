@@ -1,0 +1,163 @@
+"""Why the numbers part: hypotheses, each tried on the target alone, by running the guilty part again with one change.
+
+A hypothesis is a change of one or a few function calls (`base.Edit`): another epsilon, two parts of a modulation
+exchanged, a mask inverted. No name of a module is looked at; what a call is for is seen from what it takes and gives.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..aligned import AGREES, compare, measure
+from ..leaves import Observation
+from ..replay import Point, Stage
+from . import attention, modulation, norms, numbers_in, rope, structure, weights
+from .base import Context, Edit
+
+MAKERS = (
+    structure.layers,
+    numbers_in.edits,
+    weights.edits,
+    attention.exchanged_weights,
+    norms.edits,
+    attention.edits,
+    attention.masks_inside,
+    modulation.edits,
+    rope.edits,
+    structure.edits,
+    structure.dropped,
+)
+
+
+@dataclass
+class Fit:
+    """A hypothesis that was tried.
+
+    Attributes:
+        edit: The change.
+        max_diff, relative: How far the target is from the reference with it.
+        remaining: How many later uses in the same part still differ with it.
+    """
+
+    edit: Edit
+    max_diff: float
+    relative: float
+    remaining: int = 0
+
+
+def hypotheses(context: Context) -> Iterator[Edit]:
+    """All of them, the simplest first."""
+    made: list[Edit] = []
+    for maker in MAKERS:
+        made += maker(context)
+    return iter(sorted(made, key=lambda edit: edit.rank))
+
+
+def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[str], None]) -> list[Fit]:
+    """The hypotheses with which the target agrees, best first, or the nearest ones where none does."""
+    before = _before(context)
+    found: list[Fit] = []
+    near: list[Fit] = []
+    ends = time.monotonic() + seconds
+    tried = 0
+    last = 0.0
+    for edit in hypotheses(context):
+        best = min((fit.edit.rank for fit in found), default=99)
+        if edit.rank > best + 1 or time.monotonic() > ends:
+            break
+        tried += 1
+        if time.monotonic() - last > 2:
+            progress(f"Trying causes: {tried}, now {edit.tag}")
+            last = time.monotonic()
+        result = attempt(context, stage, edit)
+        if result is None:
+            continue
+        largest, relative = result
+        fit = Fit(edit, largest, relative)
+        if relative <= max(AGREES, min(0.02 * before, 1e-3)) and relative < 0.3 * before:
+            found.append(fit)
+        elif relative < 0.5 * before:
+            near.append(fit)
+    progress(f"Tried {tried} causes, {len(found)} make it agree")
+    if not found:
+        return sorted(near, key=lambda fit: fit.relative)[:5]
+    for fit in found[:24]:
+        fit.remaining = _remaining(context, stage, fit.edit) if len(found) > 1 else 0
+    distinct: dict[tuple[str, str], Fit] = {}
+    for fit in sorted(found, key=lambda fit: (fit.remaining, fit.edit.rank)):
+        distinct.setdefault((fit.edit.tag, fit.edit.owner), fit)
+    return list(distinct.values())[:5]
+
+
+def _before(context: Context) -> float:
+    seen = context.place.seen
+    if seen is not None:
+        return seen.compared.relative
+    return measure(context.place.expected, context.place.actual)[1]
+
+
+def _objective(context: Context, edit: Edit) -> Observation | None:
+    seen = context.place.seen
+    if seen is None:
+        return None
+    if edit.skips or edit.hooks or edit.later:
+        for each in context.observations:
+            if each.at >= seen.at and each.event.path not in edit.skips:
+                if edit.later and (each.event is not seen.event or each.side != "out"):
+                    continue
+                if not edit.later and edit.skips and each.at == seen.at and each.event.path == seen.event.path:
+                    continue
+                return each
+        return None if edit.skips or edit.hooks else seen
+    return seen
+
+
+def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float] | None:
+    """How far the target is from the reference with a change, or None where it can not run so."""
+    objective = _objective(context, edit)
+    points = [Point(objective.event.path, objective.event.number, objective.side)] if objective else []
+    try:
+        seen = stage.run(edit.patches, points, hooks=edit.hooks)
+    except Exception:
+        # Most changes do not fit somewhere: shapes, dtypes. That a model can not run so refutes them.
+        return None
+    if objective is None:
+        outputs = seen.get(-1)
+        if outputs is None or stage.visit is not None or context.place.output >= len(outputs):
+            return None
+        actual = outputs[context.place.output]
+        return measure(context.place.expected, actual) if actual.shape == context.place.expected.shape else None
+    actual = seen.get(0)
+    if actual is None:
+        return None
+    return _measured(context, objective, actual)
+
+
+def _measured(context: Context, objective: Observation, actual: Any) -> tuple[float, float] | None:
+    weight = context.pairing.weights[context.pairing.keys[objective.event.path]]
+    shaped = context.pairing.laid_out(objective.side, actual, weight)
+    if shaped is None or shaped.shape[-1] != objective.expected.shape[-1]:
+        return None
+    if shaped.shape == objective.expected.shape:
+        return measure(objective.expected, shaped)
+    compared = compare(objective.expected, shaped)
+    return (compared.max_diff, compared.relative) if compared else None
+
+
+def _remaining(context: Context, stage: Stage, edit: Edit) -> int:
+    """How many uses still differ in the part that is run again."""
+    ends = stage.visit.end if stage.visit else context.ends
+    later = [each for each in context.observations if context.until <= each.at <= ends and not each.compared.agrees][:12]
+    points = [Point(each.event.path, each.event.number, each.side) for each in later]
+    try:
+        seen = stage.run(edit.patches, points, hooks=edit.hooks)
+    except Exception:
+        return len(later)
+    count = 0
+    for index, each in enumerate(later):
+        measured = _measured(context, each, seen[index]) if seen.get(index) is not None else None
+        count += measured is None or measured[1] > max(AGREES, min(0.02 * each.compared.relative, 1e-3))
+    return count
