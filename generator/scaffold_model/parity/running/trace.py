@@ -219,7 +219,8 @@ class Trace(TorchFunctionMode):
             handles.append(module.register_forward_pre_hook(self._entering(path), with_kwargs=True))
             handles.append(module.register_forward_hook(self._leaving(path), with_kwargs=True, always_call=False))
         try:
-            with self, torch.no_grad():
+            # Outside, since setting the mode of gradients is a call like others.
+            with torch.no_grad(), self:
                 yield self
         finally:
             for handle in handles:

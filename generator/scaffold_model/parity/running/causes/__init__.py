@@ -58,7 +58,6 @@ def hypotheses(context: Context) -> Iterator[Edit]:
 
 def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[str], None]) -> list[Fit]:
     """The hypotheses with which the target agrees, best first, or the nearest ones where none does."""
-    before = _before(context)
     found: list[Fit] = []
     near: list[Fit] = []
     ends = time.monotonic() + seconds
@@ -75,7 +74,7 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
         result = attempt(context, stage, edit)
         if result is None:
             continue
-        largest, relative = result
+        largest, relative, before = result
         fit = Fit(edit, largest, relative)
         if relative <= max(AGREES, min(0.02 * before, 1e-3)) and relative < 0.3 * before:
             found.append(fit)
@@ -115,8 +114,12 @@ def _objective(context: Context, edit: Edit) -> Observation | None:
     return seen
 
 
-def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float] | None:
-    """How far the target is from the reference with a change, or None where it can not run so."""
+def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float, float] | None:
+    """How far the target is from the reference with a change, and was, or None where it can not run so.
+
+    Returns:
+        The largest difference and the relative one, and the relative one without the change.
+    """
     objective = _objective(context, edit)
     points = [Point(objective.event.path, objective.event.number, objective.side)] if objective else []
     try:
@@ -129,11 +132,14 @@ def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float] |
         if outputs is None or stage.visit is not None or context.place.output >= len(outputs):
             return None
         actual = outputs[context.place.output]
-        return measure(context.place.expected, actual) if actual.shape == context.place.expected.shape else None
+        if actual.shape != context.place.expected.shape:
+            return None
+        return *measure(context.place.expected, actual), _before(context)
     actual = seen.get(0)
     if actual is None:
         return None
-    return _measured(context, objective, actual)
+    measured = _measured(context, objective, actual)
+    return (*measured, objective.compared.relative) if measured else None
 
 
 def _measured(context: Context, objective: Observation, actual: Any) -> tuple[float, float] | None:

@@ -31,16 +31,18 @@ def edits(context: Context) -> Edits:
     yield from _merged(context)
 
 
+_NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+
+
 def _with(**changes: Any) -> Any:
     def patch(func: Any, args: Any, kwargs: Any) -> Any:
-        return func(*args[:3], **{**_named(args, kwargs), **changes})
+        return func(**{**_named(args, kwargs), **changes})
 
     return patch
 
 
 def _named(args: Any, kwargs: Any) -> dict[str, Any]:
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    return {**dict(zip(names[3:], args[3:], strict=False)), **kwargs}
+    return {**dict(zip(_NAMES, args, strict=False)), **kwargs}
 
 
 def _given(call: Call, name: str) -> Any:
@@ -89,7 +91,7 @@ def _masks(context: Context, call: Call) -> Edits:
         yield Edit("mask-polarity", f"the mask of {words} inverted", owner, {call.index: _with(attn_mask=flipped)}, 2)
         yield Edit("mask-ignored", f"no mask in {words}", owner, {call.index: _with(attn_mask=None)}, 3)
     theirs = [_given(each, "attn_mask") for each in context.reference.calls.values() if each.name == SDPA]
-    query, key = call.args[0] if call.args else call.kwargs.get("query"), call.args[1] if len(call.args) > 1 else call.kwargs.get("key")
+    query, key = _given(call, "query"), _given(call, "key")
     if query is None or key is None:
         return
     tried: list[torch.Tensor] = []
@@ -120,14 +122,15 @@ def _masks(context: Context, call: Call) -> Edits:
 
 def _roles(context: Context, call: Call) -> Edits:
     """Query, key and value exchanged, as weights are that were converted in the wrong order."""
-    names = ("query", "key", "value")
+    names = _NAMES[:3]
     for order in itertools.permutations(range(3)):
         if order != (0, 1, 2):
             shown = ", ".join(names[index] for index in order)
 
             def patch(func: Any, args: Any, kwargs: Any, order: Any = order) -> Any:
-                three = args[:3] if len(args) >= 3 else [kwargs.pop(name) for name in names]
-                return func(*(three[index] for index in order), *args[3:], **kwargs)
+                given = _named(args, kwargs)
+                three = [given[names[index]] for index in order]
+                return func(**{**given, **dict(zip(names, three, strict=True))})
 
             yield Edit("weight-order", f"{shown} as query, key, value of {context.words(call)}", call.owner or "", {call.index: patch}, 4)
 
@@ -163,7 +166,8 @@ def _heads(context: Context, call: Call) -> Edits:
             continue
 
         def patch(func: Any, args: Any, kwargs: Any, change: Any = change, finish: Any = finish) -> Any:
-            return finish(func(*(change(each) for each in args[:3]), *args[3:], **kwargs))
+            given = _named(args, kwargs)
+            return finish(func(**{**given, **{name: change(given[name]) for name in _NAMES[:3]}}))
 
         words = f"{context.words(call)} on {one}, its result {other}"
         yield Edit("head-layout", words, call.owner or "", {call.index: patch}, 5)

@@ -11,7 +11,7 @@ import torch
 
 from ..leaves import Event, Observation, Pairing
 from ..replay import Patch
-from ..trace import Call, Source, Trace, Visit
+from ..trace import Call, Source, Trace, Visit, tensors_in
 
 TAGS = (
     "modulation-order", "modulation-scale", "norm-order", "norm-eps", "norm-missing", "activation", "qk-norm",
@@ -208,17 +208,20 @@ def numbers(call: Call) -> list[tuple[int, float]]:
 
 def operands(call: Call) -> list[tuple[int, tuple[int, int] | Source]]:
     """The positions of the tensors among a call's plain arguments, and what made them."""
+    # A call that uses only the dtype of a tensor has no parent for it.
+    if sum(1 for _ in tensors_in((call.args, call.kwargs))) != len(call.parents):
+        return [
+            (position, call.parents[0])
+            for position, value in enumerate(call.args[:1])
+            if isinstance(value, torch.Tensor) and call.parents
+        ]
     found = []
     parents = iter(call.parents)
     for position, value in enumerate(call.args):
-        if value is None and len(call.parents) < 2:
-            continue
+        taken = list(tensors_in(value))
+        origins = [next(parents) for _ in taken]
         if isinstance(value, torch.Tensor):
-            found.append((position, next(parents)))
-        elif isinstance(value, (list, tuple)):
-            for each in value:
-                if isinstance(each, torch.Tensor):
-                    next(parents)
+            found.append((position, origins[0]))
     return found
 
 
