@@ -29,6 +29,7 @@ from .command_line import (
 from .commands import COMMANDS
 from .errors import BadInput, ScaffoldError, Stopped
 from .life_commands import LIFE_COMMANDS
+from .parity_command import parity
 
 
 class _Group(click.Group):
@@ -148,6 +149,7 @@ def _create(options: dict[str, Any]) -> None:
 
 for command in (*COMMANDS, *LIFE_COMMANDS):
     cli.add_command(command)
+cli.add_command(parity)
 
 
 def main() -> NoReturn:
