@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .aligned import compare, measure
+from .aligned import AGREES, compare, measure
 from .errors import RunningError
 from .harness import Harness, load_harness
 from .leaves import Observation, Pairing
@@ -139,6 +139,7 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
         if each.side == "out":
             found.append((each.event.end, _layer(each.event.path, each.reference, each.compared.max_diff, each.compared.relative)))
     leaves = {each.event.path for each in observations}
+    parted = min((each.at for each in observations if not each.compared.agrees), default=ours.count)
     by_path: dict[str, list[Visit]] = {}
     for visit in theirs.visits:
         by_path.setdefault(visit.path, []).append(visit)
@@ -147,6 +148,9 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
             continue
         counterpart = pairing.counterpart(visit.path)
         if not counterpart or len(by_path.get(counterpart, ())) <= visit.number:
+            continue
+        if pairing.counterpart(visit.path.rpartition(".")[0]) == counterpart:
+            # The module around stands for it; this one is only a part.
             continue
         other = by_path[counterpart][visit.number]
         given = [each for each in tensors_in(visit.output) if each.is_floating_point()]
@@ -159,7 +163,8 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
                 worst = None
                 break
             worst = max(worst or (0.0, 0.0), (best.max_diff, best.relative))
-        if worst is not None:
+        if worst is not None and (worst[1] <= AGREES or visit.end > parted):
+            # Where everything after it agrees it gives something else than its counterpart, and rightly so.
             found.append((visit.end, _layer(visit.path, counterpart, *worst)))
     return [layer for _, layer in sorted(found, key=lambda each: each[0])]
 

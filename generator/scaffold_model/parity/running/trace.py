@@ -27,7 +27,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(frozen=True)
 class Source:
     """A tensor that no recorded call made: a parameter, a buffer, an input of the harness, or a constant.
 

@@ -86,7 +86,7 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
     for fit in found[:24]:
         fit.remaining = _remaining(context, stage, fit.edit) if len(found) > 1 else 0
     distinct: dict[tuple[str, str], Fit] = {}
-    for fit in sorted(found, key=lambda fit: (fit.remaining, fit.edit.rank)):
+    for fit in sorted(found, key=lambda fit: (fit.remaining, fit.edit.rank, -max(fit.edit.patches, default=0))):
         distinct.setdefault((fit.edit.tag, fit.edit.owner), fit)
     return list(distinct.values())[:5]
 
@@ -107,7 +107,7 @@ def _objective(context: Context, edit: Edit) -> Observation | None:
             if each.at >= seen.at and each.event.path not in edit.skips:
                 if edit.later and (each.event is not seen.event or each.side != "out"):
                     continue
-                if not edit.later and edit.skips and each.at == seen.at and each.event.path == seen.event.path:
+                if not edit.later and each.compared.agrees:
                     continue
                 return each
         return None if edit.skips or edit.hooks else seen

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..leaves import owner_of
+from ..leaves import Event, owner_of
 from ..trace import Call, tensors_in
 from .base import Context, Edit, Edits, after, instead, numbers, same_kind
 from .numbers_in import same_tensor
@@ -200,9 +200,31 @@ def _merged(context: Context) -> Edits:
 
 def _axes_tag(context: Context, call: Call) -> str:
     from .norms import in_attention
+    from .rope import rotations
+
+    taken = next(tensors_in(call.args), None)
+    if taken is not None and taken.ndim >= 4:
+        rotated = {index for product, _ in rotations(context) for index in _views_above(context, product)}
+        if call.index in rotated:
+            return "rope-layout"
 
     attention = any(each.name in (SDPA, "softmax") and each.index < call.index and each.owner == call.owner for each in context.suspects)
     return "head-layout" if attention or in_attention(context, call) else "patch-order"
+
+
+def _views_above(context: Context, call: Call) -> set[int]:
+    """The calls from which a call has its operands by nothing but another look at them."""
+    from .modulation import VIEWS
+
+    found: set[int] = set()
+    waiting = [parent[0] for parent in call.parents if isinstance(parent, tuple)]
+    while waiting:
+        index = waiting.pop()
+        each = context.target.calls[index]
+        if index not in found and each.name in VIEWS | {"neg", "stack", "cat"}:
+            found.add(index)
+            waiting += [parent[0] for parent in each.parents if isinstance(parent, tuple)]
+    return found
 
 
 def _reread(one: int, other: int) -> Any:
@@ -275,8 +297,21 @@ def exchanged_weights(context: Context) -> Edits:
     event = context.event
     if event is None or context.place.seen is None:
         return
-    parent = event.path.rpartition(".")[0]
-    own = {key: value for key, value in context.pairing.weights.items() if owner_of(key) == event.path}
+    boundary = {parent for call in context.slice for parent in call.parents if parent in context.good}
+    origin = context.target.origin(event.taken)
+    boundary |= {origin} & context.good
+    givers = [
+        each.event.path
+        for each in context.observations
+        if each.side == "out" and context.target.origin(each.event.given) in boundary
+    ]
+    for path in dict.fromkeys([event.path, *givers]):
+        yield from _exchanged(context, path, event)
+
+
+def _exchanged(context: Context, mine_path: str, event: Event) -> Edits:
+    parent = mine_path.rpartition(".")[0]
+    own = {key: value for key, value in context.pairing.weights.items() if owner_of(key) == mine_path}
     shapes = {key.rpartition(".")[2]: value.shape for key, value in own.items()}
     uses: dict[str, list[Call]] = {}
     for call in context.target.calls.values():
@@ -284,11 +319,11 @@ def exchanged_weights(context: Context) -> Edits:
             if not isinstance(origin, tuple) and origin.kind == "param":
                 uses.setdefault(owner_of(origin.name), []).append(call)
     for path in dict.fromkeys(owner_of(key) for key in context.pairing.weights):
-        near = path.rpartition(".")[0] == parent or path.split(".")[:-2] == event.path.split(".")[:-2]
-        if path == event.path or not near:
+        near = path.rpartition(".")[0] == parent or path.split(".")[:-2] == mine_path.split(".")[:-2]
+        if path == mine_path or not near:
             continue
         other = {key.rpartition(".")[2]: value for key, value in context.pairing.weights.items() if owner_of(key) == path}
-        if {name: value.shape for name, value in other.items()} != shapes or path not in uses or event.path not in uses:
+        if {name: value.shape for name, value in other.items()} != shapes or path not in uses or mine_path not in uses:
             continue
         mine = {key.rpartition(".")[2]: value for key, value in own.items()}
         swap = {id(mine[name]): other[name] for name in mine} | {id(other[name]): mine[name] for name in mine}
@@ -298,12 +333,12 @@ def exchanged_weights(context: Context) -> Edits:
             named = {key: swap.get(id(each), each) if isinstance(each, torch.Tensor) else each for key, each in kwargs.items()}
             return func(*changed, **named)
 
-        patches = {call.index: patch for each in (path, event.path) for call in uses[each]}
+        patches = {call.index: patch for each in (path, mine_path) for call in uses[each]}
         vector = all(value.ndim <= 1 for value in own.values())
         listed = list(dict.fromkeys(owner_of(key) for key in context.pairing.weights))
-        called = [each for each in sorted((path, event.path), key=lambda each: uses[each][0].index)]
-        defined = sorted((path, event.path), key=listed.index)
-        in_code = vector and (called != defined or len(uses[path]) != len(uses[event.path]))
+        called = sorted((path, mine_path), key=lambda each: uses[each][0].index)
+        defined = sorted((path, mine_path), key=listed.index)
+        in_code = vector and (called != defined or len(uses[path]) != len(uses[mine_path]))
         tag = "qk-norm" if in_code else "weight-order"
-        owner = (event.owner or "") if in_code else event.path
-        yield Edit(tag, f"the weights of {event.path} and {path} exchanged", owner, patches, 2, frozenset({path, event.path}))
+        owner = (event.owner or "") if in_code else called[0]
+        yield Edit(tag, f"the weights of {called[0]} and {called[1]} exchanged", owner, patches, 2, frozenset({path, mine_path}))

@@ -92,13 +92,13 @@ class Context:
         self.good = {
             origin
             for each in observations
-            if each.side == "out" and each.compared.agrees
+            if each.side == "out" and each.compared.agrees and each.compared.how != "rolled"
             for origin in [target.origin(each.event.given)]
             if isinstance(origin, tuple)
         }
         self.cleared: set[int] = set()
         for each in observations:
-            if each.compared.agrees and (place.seen is None or each.at <= place.seen.at) and each.side == "in":
+            if each.compared.agrees and each.compared.how != "rolled" and (place.seen is None or each.at <= place.seen.at) and each.side == "in":
                 self.cleared |= {call.index for call in self.behind(each.event.taken)}
         if place.seen is not None and place.seen.side == "out":
             event = place.seen.event
@@ -115,10 +115,18 @@ class Context:
             call
             for call in self.slice
             if call.owner is not None
-            and (call.index not in self.cleared or len(call.shapes) > 1 or call.name in ("getitem", "cat"))
+            and (call.index not in self.cleared or len(call.shapes) > 1 or call.name in ("getitem", "cat") or self._ends(call, begin))
         ]
         origin = target.origin(begin)
         self.roots = target.roots([origin])
+
+    def _ends(self, call: Call, begin: torch.Tensor) -> bool:
+        """Whether a call that is known to be right is the last such one: what is missing is missing after it."""
+        inside = {each.index for each in self.slice}
+        origin = self.target.origin(begin)
+        if isinstance(origin, tuple) and origin[0] == call.index:
+            return True
+        return any(index in inside and index not in self.cleared for index in call.consumers)
 
     def behind(self, tensor: torch.Tensor) -> list[Call]:
         """The calls that a tensor comes from, back to where the target is known to agree, in execution order."""

@@ -57,6 +57,33 @@ def edits(context: Context) -> Edits:
     yield from _ones(context)
     yield from _left_out(context)
     yield from _substituted(context)
+    yield from _tables(context)
+
+
+def _tables(context: Context) -> Edits:
+    """A parameter that is added to the modulation, its parts in another order."""
+    for call in context.suspects:
+        if call.name not in ("add", "mul"):
+            continue
+        for position, origin in operands(call):
+            value = call.args[position]
+            if not isinstance(origin, Source) or origin.kind != "param" or value.ndim < 2:
+                continue
+            for axis in range(value.ndim):
+                count = value.shape[axis]
+                if not 2 <= count <= 9:
+                    continue
+                orders = [list(range(count)) for _ in range(count * (count - 1) // 2)]
+                for order, (one, other) in zip(orders, itertools.combinations(range(count), 2), strict=True):
+                    order[one], order[other] = other, one
+                if count == 6:
+                    orders += [[1, 0, 2, 4, 3, 5], [3, 4, 5, 0, 1, 2]]
+                for order in orders:
+                    patch = lambda func, args, kwargs, at=position, axis=axis, order=order: func(  # noqa: E731
+                        *[each.index_select(axis, torch.tensor(order)) if index == at else each for index, each in enumerate(args)], **kwargs
+                    )
+                    shown = ", ".join(map(str, order))
+                    yield Edit("modulation-order", f"the parts of {origin.name} in the order {shown}", call.owner or "", {call.index: patch}, 3)
 
 
 def _role_tag(context: Context, call: Call, pair: tuple[int, int]) -> str:
@@ -248,6 +275,7 @@ def _left_out(context: Context) -> Edits:
 def _substituted(context: Context) -> Edits:
     """Each factor and addend of the modulation replaced by another part of it."""
     parts: list[torch.Tensor] = []
+    changes: dict[int, list[Any]] = {}
     seen: set[tuple[int, int]] = set()
     for call in context.target.calls.values():
         if call.name in _MANY and len(call.shapes) > 1 and context.conditioning(call) and "param" in call.roots:
@@ -279,3 +307,10 @@ def _substituted(context: Context) -> Edits:
                 )
                 tag = "gate-branch" if gates and call.name == "mul" else "modulation-order"
                 yield Edit(tag, f"another part of the modulation as operand {position + 1} of {context.words(call)}", call.owner or "", {call.index: patch}, 5)
+                changes.setdefault(call.index, []).append(patch)
+    # Scale and shift may both be those of another norm.
+    if len(changes) == 2 and all(len(each) <= 24 for each in changes.values()):
+        (one, ones), (other, others) = changes.items()
+        owner = context.target.calls[one].owner or ""
+        for left, right in itertools.product(ones, others):
+            yield Edit("modulation-order", "other parts of the modulation as scale and shift", owner, {one: left, other: right}, 6)

@@ -105,6 +105,7 @@ def edits(context: Context) -> Edits:
         yield Edit(tag, f"without the norm {site.owner}", site.user, site.without(), 4)
         yield from _other_kind(context, site)
     yield from _moves(context, known)
+    yield from _siblings(context)
     yield from _inserted(context)
 
 
@@ -220,15 +221,17 @@ def _absent(context: Context) -> Edits:
 
 
 def _user(context: Context, call: Call) -> str:
-    """The module in whose forward a result arrives."""
-    if not call.consumers:
+    """The module in whose forward a result is used next; that around it, where it is one with weights of its own."""
+    inside = {each.index for each in context.slice}
+    users = [context.target.calls[index] for index in call.consumers if index in inside] or (
+        [context.target.calls[index] for index in call.consumers]
+    )
+    if not users:
         return call.owner or ""
-    owners = {context.target.calls[index].owner or "" for index in call.consumers}
-    visits = [visit for visit in context.target.visits if visit.end == call.index + 1 and visit.start <= call.index]
-    if call.owner in owners and not visits:
-        return call.owner or ""
-    parents = [visit.parent.path for visit in visits if visit.parent]
-    return parents[-1] if parents else min(owners, key=len)
+    owner = users[-1].owner or ""
+    if owner in context.pairing.keys or owner in {event.path for event in [context.event] if event}:
+        return owner.rpartition(".")[0]
+    return owner
 
 
 def _carried(taken: torch.Tensor, given: torch.Tensor, value: torch.Tensor) -> torch.Tensor | None:
@@ -238,6 +241,10 @@ def _carried(taken: torch.Tensor, given: torch.Tensor, value: torch.Tensor) -> t
     ):
         if measure(before, value)[1] <= 1e-5:
             return result
+    if taken.shape == given.shape and taken.shape[-1] != value.shape[-1]:
+        # Heads are apart from each other on one side only.
+        if measure(taken.reshape(value.shape), value)[1] <= 1e-5:
+            return given.reshape(value.shape)
     return None
 
 
@@ -303,6 +310,31 @@ def _moves(context: Context, known: list[Site]) -> Edits:
                     patches[here.calls[0].index] = first_call
                     patches[last.index] = last_call
                 yield Edit("norm-order", f"{one.owner} and {other.owner} exchanged", one.user, patches, 4)
+
+
+def _siblings(context: Context) -> Edits:
+    """Other norms of the module around: in place of one, or where there is none."""
+    for visit in context.around[:3]:
+        module = context.target.model.get_submodule(visit.path)
+        norms = [(name, child) for name, child in module.named_children() if "norm" in type(child).__name__.lower()]
+        used = {each.path for each in context.target.visits}
+        for name, child in norms:
+            path = f"{visit.path}.{name}".lstrip(".")
+            tag = "norm-order" if path in used else "norm-missing"
+            for site in sites(context):
+                if site.user == visit.path and site.path != path:
+                    patches = site.without()
+                    last = site.calls[-1].index
+                    kept = patches[last]
+                    patches[last] = lambda func, args, kwargs, kept=kept, child=child: child(kept(func, args, kwargs))
+                    yield Edit("norm-order", f"{path} in place of {site.owner}", visit.path, patches, 3)
+            for call in context.suspects:
+                if call.index >= visit.start and call.results[0] is not None and call.results[0].is_floating_point() and "param" in call.roots:
+                    yield Edit(_tag(context, call, tag) if tag == "norm-missing" else tag, f"{path} after {context.words(call)}", visit.path, {call.index: after(child)}, 4)
+            event = context.event
+            if event is not None and event.owner is not None and context.place.seen is not None and context.place.seen.side == "in":
+                patch = lambda func, args, kwargs, child=child: func(child(args[0]), *args[1:], **kwargs)  # noqa: E731
+                yield Edit(tag, f"{path} before {event.path}", visit.path, {event.start: patch}, 4, later=True)
 
 
 def _reached(context: Context, call: Call) -> list[int]:

@@ -54,10 +54,13 @@ def edits(context: Context) -> Edits:
             words = context.words(call)
             if call.name in ("mul", "div"):
                 for _, value in numbers(call):
-                    yield Edit(scale, f"{words} without the factor {value:g}", call.owner or "", {call.index: instead(same_tensor)}, 1)
+                    if value != 1:
+                        words_ = f"{words} without the factor {value:g}"
+                        yield Edit(scale, words_, call.owner or "", {call.index: instead(same_tensor)}, 1)
                     for factor in _FACTORS:
                         patch = after(lambda result, factor=factor: result * factor)
-                        yield Edit(scale, f"{words} times {factor:g}", call.owner or "", {call.index: patch}, 2)
+                        rank = 8 if value == 1 else 2
+                        yield Edit(scale, f"{words} times {factor:g}", call.owner or "", {call.index: patch}, rank)
             if call.name in CASTS:
                 yield Edit(cast, f"the {what} uncast in {words}", call.owner or "", {call.index: instead(same_tensor)}, 1)
             if call.name in ("sub", "rsub"):

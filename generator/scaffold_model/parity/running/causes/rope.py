@@ -250,10 +250,28 @@ def _transplants(context: Context, products: list[tuple[Call, int]]) -> Edits:
                         tag = "rope-layout" if inputs != "as it is" else _difference(news)
                         if tag is None:
                             continue
-                        guilty = owner if inputs != "as it is" else _made_by(context, users)
+                        right = inputs != "as it is" or sign == -1 and _right(theirs, values)
+                        guilty = owner if right else _made_by(context, users)
                         what = "the angles of the reference" if put else "the same angles"
                         words = f"{what}, {layout if put else 'as they are'}" + (f", queries and keys {inputs}" if inputs != "as it is" else "")
                         yield Edit(tag, words, guilty, patches, 4 if inputs == "as it is" else 5)
+
+
+def _right(theirs: list[tuple[torch.Tensor, torch.Tensor]], values: list[torch.Tensor]) -> bool:
+    """Whether the target's angles are those of the reference, so that what is wrong is done with them."""
+    for value in values:
+        if value.is_complex():
+            return False
+        fits = (
+            shaped is not None and torch.allclose(shaped.float(), value.float(), atol=1e-5)
+            for pair in theirs
+            for one in pair
+            for layout in ("pairs", "halves")
+            for shaped in [_shaped(one, value, layout)]
+        )
+        if not any(fits):
+            return False
+    return True
 
 
 def _by_owner(products: list[tuple[Call, int]]) -> Iterator[list[tuple[Call, int]]]:
@@ -332,11 +350,10 @@ def _difference(news: list[tuple[torch.Tensor, torch.Tensor]]) -> str | None:
     one, other = flat(old.float()), flat(new.float())
     if one is None or other is None or one.shape != other.shape:
         return "rope-frequency"
-    half = one.shape[-1] // 2
-    for how in ("pairs to halves", "halves to pairs") if one.shape[-1] % 2 == 0 else ():
-        if float((_repaired(how, one.shape[-1])(one) - other).abs().max()) < 1e-5:
-            return "rope-layout"
-    del half
+    if float((one.sort(-1).values - other.sort(-1).values).abs().max()) < 1e-5 and one.shape[-1] % 2 == 0:
+        # The same angles at every token. Whole pairs elsewhere are axes in another order, torn pairs another layout.
+        paired = [torch.equal(each[:, 0::2], each[:, 1::2]) for each in (one, other)]
+        return "rope-axes" if paired[0] == paired[1] else "rope-layout"
     if all(bool((a == a.bfloat16().to(a.dtype)).all()) or bool((a == a.half().to(a.dtype)).all()) for a in [one]) or apart < 2e-2:
         return "rope-precision"
     # A column of angles is constant along the axes that it does not encode; which those are does not depend on the base.

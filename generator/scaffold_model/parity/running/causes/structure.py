@@ -26,6 +26,14 @@ def _concatenated(context: Context) -> Edits:
     for call in context.suspects:
         if call.name != "cat" or context.of_position(call) or "param" not in call.roots:
             continue
+        for index, part in enumerate(call.args[0] if call.args and isinstance(call.args[0], (list, tuple)) else ()):
+            for source, number in unused(context, context.until)[:20]:
+                value = source.results[number]
+                if value is not None and isinstance(part, torch.Tensor) and value.shape == part.shape and value.ndim >= 3:
+                    put = lambda func, args, kwargs, at=index, new=value: func(  # noqa: E731
+                        [new if each == at else old for each, old in enumerate(args[0])], *args[1:], **kwargs
+                    )
+                    yield Edit("branch-missing", f"what {source.owner} gives and nothing uses as part {index + 1} of {context.words(call)}", call.owner or "", {call.index: put}, 3)
         group = same_kind(context, call)
         for calls in ([call], group) if len(group) > 1 and call is group[0] else ([call],):
             patch = lambda func, args, kwargs: func(list(args[0])[::-1], *args[1:], **kwargs)  # noqa: E731
@@ -102,15 +110,13 @@ def _taken(context: Context, tensor: torch.Tensor) -> bool:
 
 def _receiver(context: Context, call: Call) -> str:
     """The module in whose forward a result arrives."""
-    owner = call.owner or ""
-    ending = [visit for visit in context.target.visits if visit.path == owner and visit.end == call.index + 1 and visit.parent]
-    if ending and ending[-1].parent is not None and ending[-1].start <= call.index:
-        # A module's last result is its output; what is done to it is done by the module around.
-        parent = ending[-1].parent
-        while parent is not None and parent.end == call.index + 1 and parent.path:
-            parent = parent.parent
-        return parent.path if parent else owner
-    return owner
+    given = {id(value) for value in call.results if value is not None}
+    inside = [visit for visit in context.target.visits if visit.start <= call.index < visit.end]
+    around: Visit | None = inside[-1] if inside else None
+    # A module's output is what the module around goes on with.
+    while around is not None and around.path and any(id(each) in given for each in tensors_in(around.output)):
+        around = around.parent
+    return around.path if around else ""
 
 
 def _missing(context: Context) -> Edits:
@@ -129,10 +135,16 @@ def _missing(context: Context) -> Edits:
     for part, kept in _addends(context):
         for call in context.suspects:
             value = call.results[0]
-            if value is None or value.numel() != part.numel() or not value.is_floating_point() or "param" not in call.roots:
+            if value is None or value.numel() != kept.numel() or not value.is_floating_point() or "param" not in call.roots:
                 continue
             best = compare(kept, value) if kept.shape[-1] == value.shape[-1] else None
             if best is None or not best.agrees:
+                continue
+            if part.shape != kept.shape:
+                if part.ndim == value.ndim and part.shape[-1] == value.shape[-1] and kept.shape == value.shape:
+                    tag = "conditioning-missing" if context.conditioning(call) else "branch-missing"
+                    patch = after(lambda result, put=part: result + put)
+                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _receiver(context, call), {call.index: patch}, 3)
                 continue
             for how, put in layouts(part, tuple(value.shape)):
                 if how in (best.how, "as it is", "reshaped"):
@@ -180,13 +192,15 @@ def _addends(context: Context) -> list[tuple[torch.Tensor, torch.Tensor]]:
     for call in context.reference.calls.values():
         if call.name == "add" and len(call.parents) == 2 and "param" in call.roots:
             tensors = [each for each in call.args[:2] if isinstance(each, torch.Tensor)]
-            if len(tensors) == 2 and tensors[0].shape == tensors[1].shape and tensors[0].is_floating_point():
+            if len(tensors) == 2 and tensors[0].ndim == tensors[1].ndim >= 2 and tensors[0].is_floating_point():
                 found += [(tensors[0], tensors[1]), (tensors[1], tensors[0])]
     return found
 
 
 def _patches(context: Context) -> Edits:
     """Axes read in another order where a sequence becomes a grid, and a grid becomes a sequence."""
+    heads = any(each.name in ("softmax", "scaled_dot_product_attention") for each in context.suspects)
+    what = "head-layout" if heads else "patch-order"
     for call in context.suspects:
         owner, words = call.owner or "", context.words(call)
         count = len(call.shape)
@@ -198,36 +212,35 @@ def _patches(context: Context) -> Edits:
                             full = list(range(count))
                             for axis, new in zip(axes, order, strict=True):
                                 full[axis] = new
-                            yield Edit("patch-order", f"axes {', '.join(map(str, axes))} read in the order {', '.join(map(str, order))} after {words}", owner, {call.index: after(_read_as(full))}, 3 if size == 2 else 5)
+                            yield Edit(what, f"axes {', '.join(map(str, axes))} read in the order {', '.join(map(str, order))} after {words}", owner, {call.index: after(_read_as(full))}, 3 if size == 2 else 5)
             for axis in range(1, count):
                 for to in range(1, count):
                     if abs(axis - to) > 1:
                         full = list(range(count))
                         full.insert(to, full.pop(axis))
-                        yield Edit("patch-order", f"axis {axis} read as axis {to} after {words}", owner, {call.index: after(_read_as(full))}, 4)
+                        yield Edit(what, f"axis {axis} read as axis {to} after {words}", owner, {call.index: after(_read_as(full))}, 4)
         if call.name in ("permute", "movedim", "rearrange") and count >= 4:
             for one, other in itertools.combinations(range(1, count), 2):
                 if call.shape[one] == call.shape[other]:
                     patch = after(lambda x, one=one, other=other: x.transpose(one, other))
-                    yield Edit("patch-order", f"axes {one} and {other} exchanged after {words}", owner, {call.index: patch}, 3)
+                    yield Edit(what, f"axes {one} and {other} exchanged after {words}", owner, {call.index: patch}, 3)
             dims = call.args[1:] if call.args[1:] and isinstance(call.args[1], int) else call.args[1] if len(call.args) > 1 else ()
             if isinstance(dims, (tuple, list)):
                 for one, other in itertools.combinations(range(1, len(dims)), 2):
                     changed = list(dims)
                     changed[one], changed[other] = changed[other], changed[one]
-                    yield Edit("patch-order", f"permuted to {', '.join(map(str, changed))} in {words}", owner, {call.index: instead(lambda x, *_, dims=tuple(changed), **__: x.permute(dims))}, 3)
+                    yield Edit(what, f"permuted to {', '.join(map(str, changed))} in {words}", owner, {call.index: instead(lambda x, *_, dims=tuple(changed), **__: x.permute(dims))}, 3)
         if call.name == "einsum" and count >= 4:
             for one, other in itertools.combinations(range(1, count), 2):
                 if call.shape[one] == call.shape[other]:
-                    yield Edit("patch-order", f"axes {one} and {other} exchanged after {words}", owner, {call.index: after(lambda x, one=one, other=other: x.transpose(one, other))}, 3)
+                    yield Edit(what, f"axes {one} and {other} exchanged after {words}", owner, {call.index: after(lambda x, one=one, other=other: x.transpose(one, other))}, 3)
         taken = next(tensors_in(call.args), None)
         if call.name in ("flatten", "reshape", "view") and taken is not None and taken.ndim >= 4 and count < taken.ndim:
             for one, other in itertools.combinations(range(1, taken.ndim), 2):
                 patch = lambda func, args, kwargs, one=one, other=other: _like(args[0].transpose(one, other), func(*args, **kwargs))  # noqa: E731
-                tag = "patch-order" if not any(each.name in ("softmax", "scaled_dot_product_attention") for each in context.suspects) else "head-layout"
-                yield Edit(tag, f"axes {one} and {other} exchanged before {words}", owner, {call.index: patch}, 4)
+                yield Edit(what, f"axes {one} and {other} exchanged before {words}", owner, {call.index: patch}, 4)
         if call.name in ("transpose", "swapaxes") and taken is not None:
-            yield Edit("patch-order", f"without {words}, read as before", owner, {call.index: instead(lambda x, *a: x.reshape(x.transpose(*a).shape))}, 4)
+            yield Edit(what, f"without {words}, read as before", owner, {call.index: instead(lambda x, *a: x.reshape(x.transpose(*a).shape))}, 4)
 
 
 def _like(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -264,7 +277,8 @@ def layers(context: Context) -> Edits:
             yield Edit("layer-count", f"{', '.join(idle)}, which is not run, run in its place", owner, {}, 1, hooks=_running(names, idle, target.visits))
         for name in ran:
             if visited.count(name) > 1 and len({each for each in ran if visited.count(each) == visited.count(name)}) < len(ran):
-                yield Edit("layer-count", f"{name} run once", owner, {}, 2, hooks=_once(name))
+                inner = frozenset(each for each in modules if each == name or each.startswith(name + "."))
+                yield Edit("layer-count", f"{name} run once", owner, {}, 2, inner, hooks=_once(name))
 
 
 def _running(names: list[str], idle: list[str], visits: list[Visit]) -> Any:

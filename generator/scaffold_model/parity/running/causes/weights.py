@@ -38,6 +38,22 @@ def _bias(context: Context, index: int, bias: Any, path: str) -> Edits:
     def without(func: Any, args: Any, kwargs: Any) -> Any:
         return func(args[0], args[1], None, *args[3:], **{key: value for key, value in kwargs.items() if key != "bias"})
 
+    made = context.pairing.made
+    key = context.pairing.keys.get(path, "")
+    own = path + ".bias"
+    if key in made and own in made and isinstance(bias, torch.Tensor) and made[key].kind == "copied":
+        theirs = [source.rpartition(".")[0] + ".bias" for source in made[key].keys]
+        weights = context.pairing.reference_weights
+        if all(each in weights for each in theirs) and theirs:
+            right = torch.stack([weights[each][row] for each, row in zip(theirs, made[key].rows.tolist(), strict=True)])
+            if right.shape == bias.shape and not torch.equal(right, bias):
+                sorted_alike = torch.equal(right.sort().values, bias.sort().values)
+
+                def reordered(func: Any, args: Any, kwargs: Any) -> Any:
+                    return func(args[0], args[1], right, *args[3:], **{name: value for name, value in kwargs.items() if name != "bias"})
+
+                tag = "weight-order" if sorted_alike else "bias"
+                yield Edit(tag, f"the bias of {path} taken from where its weight comes from", path, {index: reordered}, 0)
     if isinstance(bias, torch.Tensor):
         yield Edit("bias", f"{path} without its bias", path, {index: without}, 2)
     seen = context.place.seen
