@@ -50,6 +50,7 @@ class Observation:
         at: When it was, in numbers of function calls.
         expected: What the reference has there, in the layout of the target, channels last.
         compared: How far the target is from it.
+        wanted: What the reference has there, in its own layout.
         reference: The reference's module.
     """
 
@@ -58,6 +59,7 @@ class Observation:
     at: int
     expected: torch.Tensor
     compared: Compared
+    wanted: torch.Tensor
     reference: str
 
 
@@ -192,7 +194,7 @@ class Pairing:
                 compared = compare(expected, actual)
                 if compared is not None and (best is None or compared.relative < best.compared.relative):
                     at = use.start if side == "in" else use.end
-                    best = Observation(use, side, at, compared.expected, compared, name)
+                    best = Observation(use, side, at, compared.expected, compared, expected, name)
             if best is not None:
                 found.append(best)
         return found

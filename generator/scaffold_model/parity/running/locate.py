@@ -92,7 +92,12 @@ def diverge(
     fits = try_all(context, stage, seconds, progress)
     pool = Pool(reference)
     agreeing = [fit for fit in fits if fit.relative <= max(AGREES, 0.02 * _size(context))]
-    guilty = _owner(context, pool, agreeing[0]) if agreeing else _by_flow(context, pool)
+    if agreeing:
+        best = _given_right(context, pool, agreeing)
+        fits = [best, *(fit for fit in fits if fit is not best)]
+        guilty = _owner(context, pool, best)
+    else:
+        guilty = _by_flow(context, pool)
     largest = place.seen.compared.max_diff if place.seen else measure(place.expected, place.actual)[0]
     return Divergence(guilty, _counterpart(pairing, guilty), largest, fits)
 
@@ -189,12 +194,31 @@ def _moments(value: torch.Tensor) -> tuple[float, float, float]:
     return float(value.abs().sum()), float(value.square().sum()), float((value * value.abs()).sum() + value.pow(3).sum())
 
 
+def _given_right(context: Context, pool: Pool, fits: list[Fit]) -> Fit:
+    """Of the simplest changes the one in a module that was given what the reference has, too."""
+    best = fits[0]
+    if not best.edit.tag.startswith("rope-"):
+        return best
+    alike = [fit for fit in fits if (fit.remaining, fit.edit.rank, fit.edit.tag) == (best.remaining, best.edit.rank, best.edit.tag)]
+    for fit in alike:
+        index = max(fit.edit.patches, default=-1)
+        visits = [visit for visit in context.target.visits if visit.path == fit.edit.owner and visit.start <= index <= visit.end]
+        taken = list(tensors_in((visits[-1].args, visits[-1].kwargs))) if visits and fit.edit.owner else []
+        if all(pool.in_order(each) for each in taken):
+            return fit
+    return best
+
+
 def _owner(context: Context, pool: Pool, fit: Fit) -> str:
     """The module whose own forward a change is in; the one around it, where all that it gives is known to the reference."""
     owner = fit.edit.owner
     if not fit.edit.patches or fit.edit.hooks:
         return owner
     index = max(fit.edit.patches)
+    call = context.target.calls.get(index)
+    if call is None or len(call.shapes) < 2:
+        # Only of several results the wrong one may have been taken outside.
+        return owner
     visits = [visit for visit in context.target.visits if visit.path == owner and visit.start <= index <= visit.end]
     if owner and visits:
         visit: Visit | None = visits[-1]

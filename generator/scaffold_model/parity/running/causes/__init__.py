@@ -86,9 +86,15 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
     for fit in found[:24]:
         fit.remaining = _remaining(context, stage, fit.edit) if len(found) > 1 else 0
     distinct: dict[tuple[str, str], Fit] = {}
-    for fit in sorted(found, key=lambda fit: (fit.remaining, fit.edit.rank, -max(fit.edit.patches, default=0))):
+    for fit in sorted(found, key=lambda fit: (fit.remaining, fit.edit.rank, _place(fit.edit))):
         distinct.setdefault((fit.edit.tag, fit.edit.owner), fit)
     return list(distinct.values())[:5]
+
+
+def _place(edit: Edit) -> int:
+    """Where to put what is missing: a residual as early as it can be, for its block has it; all else as late as it can be."""
+    index = max(edit.patches, default=0)
+    return index if edit.tag in ("residual", "branch-missing") else -index
 
 
 def _before(context: Context) -> float:
@@ -145,18 +151,21 @@ def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float, f
 def _measured(context: Context, objective: Observation, actual: Any) -> tuple[float, float] | None:
     weight = context.pairing.weights[context.pairing.keys[objective.event.path]]
     shaped = context.pairing.laid_out(objective.side, actual, weight)
-    if shaped is None or shaped.shape[-1] != objective.expected.shape[-1]:
+    if shaped is None or shaped.shape[-1] != objective.wanted.shape[-1]:
         return None
-    if shaped.shape == objective.expected.shape:
-        return measure(objective.expected, shaped)
-    compared = compare(objective.expected, shaped)
+    # In whatever layout fits: which one it is could not be told while the numbers were wrong.
+    compared = compare(objective.wanted, shaped)
     return (compared.max_diff, compared.relative) if compared else None
 
 
 def _remaining(context: Context, stage: Stage, edit: Edit) -> int:
     """How many uses still differ in the part that is run again."""
     ends = stage.visit.end if stage.visit else context.ends
-    later = [each for each in context.observations if context.until <= each.at <= ends and not each.compared.agrees][:12]
+    later = [
+        each
+        for each in context.observations
+        if context.until <= each.at <= ends and not each.compared.agrees and each.event.path not in edit.skips
+    ][:12]
     points = [Point(each.event.path, each.event.number, each.side) for each in later]
     try:
         seen = stage.run(edit.patches, points, hooks=edit.hooks)

@@ -180,7 +180,12 @@ def after(change: Callable[[Any], Any]) -> Patch:
     """A patch that changes what a call gives."""
 
     def patch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return change(func(*args, **kwargs))
+        result = func(*args, **kwargs)
+        if result is None and args:
+            # Writing to a part of a tensor gives nothing; the tensor itself is what goes on.
+            args[0].copy_(change(args[0].clone()))
+            return None
+        return change(result)
 
     return patch
 

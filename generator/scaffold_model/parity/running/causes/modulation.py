@@ -295,7 +295,9 @@ def _substituted(context: Context) -> Edits:
             if isinstance(origin, Source) or not context.conditioning(context.target.calls[origin[0]]):
                 continue
             old = call.args[position]
-            if not isinstance(old, torch.Tensor):
+            made = context.target.calls[origin[0]]
+            if not isinstance(old, torch.Tensor) or (made.name == "add" and 1.0 in [value for _, value in numbers(made)]):
+                # The scale is replaced where the 1 is added to it.
                 continue
             gates = call.name == "mul" and any(each.name == "add" and not numbers(each) for each in context.consumers(call))
             for part in parts:

@@ -229,7 +229,8 @@ def _user(context: Context, call: Call) -> str:
     if not users:
         return call.owner or ""
     owner = users[-1].owner or ""
-    if owner in context.pairing.keys or owner in {event.path for event in [context.event] if event}:
+    leaf = not any(True for _ in context.target.model.get_submodule(owner).children())
+    if leaf and owner in context.pairing.keys:
         return owner.rpartition(".")[0]
     return owner
 
@@ -277,11 +278,11 @@ def _moves(context: Context, known: list[Site]) -> Edits:
         for site in group:
             others = {index for other in group if other is not site for index in below[id(other)]}
             chain = [index for index in below[id(site)] if index not in others]
-            exclusive.append([index for index in chain if context.target.calls[index].shape[-1:] == shape[-1:]])
+            exclusive.append([index for index in chain if _fits(context.target.calls[index].shape, shape[-1])])
         for step in range(min(len(each) for each in exclusive)):
             patches = dict(without)
             for site, chain in zip(group, exclusive, strict=True):
-                patches[chain[step]] = after(site.apply)
+                patches[chain[step]] = after(_flat(site.apply, shape[-1]))
             place = context.target.calls[exclusive[0][step]]
             names = ", ".join(site.owner for site in group)
             yield Edit("norm-order", f"{names} after {context.words(place)}", group[0].user, patches, 4)
@@ -312,6 +313,15 @@ def _moves(context: Context, known: list[Site]) -> Edits:
                 yield Edit("norm-order", f"{one.owner} and {other.owner} exchanged", one.user, patches, 4)
 
 
+def _fits(shape: tuple[int, ...], width: int) -> bool:
+    """Whether a norm over some channels can be applied, be they one axis or heads and their channels."""
+    return shape[-1:] == (width,) or (len(shape) >= 4 and shape[-1] * shape[-2] == width)
+
+
+def _flat(apply: Callable[[torch.Tensor], torch.Tensor], width: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: apply(x) if x.shape[-1] == width else apply(x.flatten(-2)).reshape(x.shape)
+
+
 def _siblings(context: Context) -> Edits:
     """Other norms of the module around: in place of one, or where there is none."""
     for visit in context.around[:3]:
@@ -330,11 +340,11 @@ def _siblings(context: Context) -> Edits:
                     yield Edit("norm-order", f"{path} in place of {site.owner}", visit.path, patches, 3)
             for call in context.suspects:
                 if call.index >= visit.start and call.results[0] is not None and call.results[0].is_floating_point() and "param" in call.roots:
-                    yield Edit(_tag(context, call, tag) if tag == "norm-missing" else tag, f"{path} after {context.words(call)}", visit.path, {call.index: after(child)}, 4)
+                    yield Edit(_tag(context, call, tag) if tag == "norm-missing" else tag, f"{path} after {context.words(call)}", visit.path, {call.index: after(child)}, 4 if path in used else 3)
             event = context.event
             if event is not None and event.owner is not None and context.place.seen is not None and context.place.seen.side == "in":
                 patch = lambda func, args, kwargs, child=child: func(child(args[0]), *args[1:], **kwargs)  # noqa: E731
-                yield Edit(tag, f"{path} before {event.path}", visit.path, {event.start: patch}, 4, later=True)
+                yield Edit(tag, f"{path} before {event.path}", visit.path, {event.start: patch}, 4 if path in used else 3, later=True)
 
 
 def _reached(context: Context, call: Call) -> list[int]:

@@ -11,6 +11,7 @@ from ..aligned import compare, layouts
 from ..trace import Call, Visit, tensors_in
 from .base import Context, Edit, Edits, after, instead, numbers, operands, same_kind
 from .modulation import broadcast, unused
+from .norms import in_attention
 from .numbers_in import same_tensor
 
 
@@ -89,9 +90,11 @@ def _residuals(context: Context) -> Edits:
                     yield Edit("residual", f"plus what its block takes, after {words}", _receiver(context, call), {call.index: patch}, 6)
     event = context.event
     if event is not None and context.place.seen is not None and context.place.seen.side == "in":
+        norm = "norm" in type(context.target.model.get_submodule(event.path)).__name__.lower()
         for other in _streams(context, tuple(event.taken.shape)):
             patch = lambda func, args, kwargs, other=other: func(other, *args[1:], **kwargs)  # noqa: E731
-            yield Edit("residual", f"another tensor of its block as the input of {event.path}", event.owner or "", {event.start: patch}, 8, later=True)
+            words = f"another tensor of its block as the input of {event.path}"
+            yield Edit("norm-order" if norm else "residual", words, event.owner or "", {event.start: patch}, 5 if norm else 8, later=True)
 
 
 def _pointer(call: Call) -> int:
@@ -131,8 +134,20 @@ def _missing(context: Context) -> Edits:
             tag = "conditioning-missing" if context.conditioning(source) else "branch-missing"
             patch = after(lambda result, v=fitting: result + v)
             words = f"plus what {source.owner} gives and nothing uses, after {context.words(call)}"
-            yield Edit(tag, words, _shared(context, source, call), {call.index: patch}, 3)
-    for part, kept in _addends(context):
+            yield Edit(tag, words, _shared(context, source, call), {call.index: patch}, 2)
+    for part, kept, adding in _addends(context):
+        for call in context.suspects:
+            for position, origin in operands(call):
+                value = call.args[position]
+                if not isinstance(origin, tuple) and value.shape == kept.shape and torch.equal(value, kept):
+                    try:
+                        torch.broadcast_shapes(tuple(part.shape), tuple(value.shape))
+                    except RuntimeError:
+                        continue
+                    patch = lambda func, args, kwargs, at=position, put=part: func(  # noqa: E731
+                        *[each + put if index == at else each for index, each in enumerate(args)], **kwargs
+                    )
+                    yield Edit("conditioning-missing", f"plus what the reference adds there, before {context.words(call)}", call.owner or "", {call.index: patch}, 3)
         for call in context.suspects:
             value = call.results[0]
             if value is None or value.numel() != kept.numel() or not value.is_floating_point() or "param" not in call.roots:
@@ -144,15 +159,24 @@ def _missing(context: Context) -> Edits:
                 if part.ndim == value.ndim and part.shape[-1] == value.shape[-1] and kept.shape == value.shape:
                     tag = "conditioning-missing" if context.conditioning(call) else "branch-missing"
                     patch = after(lambda result, put=part: result + put)
-                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _receiver(context, call), {call.index: patch}, 3)
+                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _where_added(context, adding, call), {call.index: patch}, 3)
                 continue
             for how, put in layouts(part, tuple(value.shape)):
                 if how in (best.how, "as it is", "reshaped"):
                     stream = value.ndim >= 3 and not context.conditioning(call)
                     tag = "branch-missing" if stream and not _earlier(context, put, call) else "residual" if stream else "conditioning-missing"
                     patch = after(lambda result, put=put: result + put)
-                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _receiver(context, call), {call.index: patch}, 3)
+                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _where_added(context, adding, call), {call.index: patch}, 3)
                     break
+
+
+def _where_added(context: Context, adding: str, call: Call) -> str:
+    """The module that stands for the one of the reference that adds, where the place is in it; else where it arrives."""
+    for visit in context.target.visits:
+        inside = visit.path and visit.start <= call.index < visit.end
+        if inside and adding and context.pairing.counterpart(visit.path) == adding:
+            return visit.path
+    return _receiver(context, call)
 
 
 def _earlier(context: Context, put: torch.Tensor, call: Call) -> bool:
@@ -172,8 +196,9 @@ def _earlier(context: Context, put: torch.Tensor, call: Call) -> bool:
 
 def _shared(context: Context, source: Call, call: Call) -> str:
     """The smallest module in whose forward both a result that nothing uses and the place for it are at hand."""
-    if source.owner == call.owner:
-        return _receiver(context, call) if source.owner == _receiver(context, source) else call.owner or ""
+    seen_in = _receiver(context, source)
+    if not seen_in or call.owner == seen_in or (call.owner or "").startswith(seen_in + "."):
+        return seen_in
     one, other = (_receiver(context, each) for each in (source, call))
     common: list[str] = []
     for left, right in zip(one.split("."), other.split("."), strict=False):
@@ -186,22 +211,23 @@ def _shared(context: Context, source: Call, call: Call) -> str:
     return shared
 
 
-def _addends(context: Context) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Pairs of tensors that the reference adds, the part first that the target may lack."""
+def _addends(context: Context) -> list[tuple[torch.Tensor, torch.Tensor, str]]:
+    """Pairs of tensors that the reference adds, the part first that the target may lack, and where."""
     found = []
     for call in context.reference.calls.values():
         if call.name == "add" and len(call.parents) == 2 and "param" in call.roots:
             tensors = [each for each in call.args[:2] if isinstance(each, torch.Tensor)]
             if len(tensors) == 2 and tensors[0].ndim == tensors[1].ndim >= 2 and tensors[0].is_floating_point():
-                found += [(tensors[0], tensors[1]), (tensors[1], tensors[0])]
+                owner = call.owner or ""
+                found += [(tensors[0], tensors[1], owner), (tensors[1], tensors[0], owner)]
     return found
 
 
 def _patches(context: Context) -> Edits:
     """Axes read in another order where a sequence becomes a grid, and a grid becomes a sequence."""
     heads = any(each.name in ("softmax", "scaled_dot_product_attention") for each in context.suspects)
-    what = "head-layout" if heads else "patch-order"
     for call in context.suspects:
+        what = "head-layout" if heads or in_attention(context, call) else "patch-order"
         owner, words = call.owner or "", context.words(call)
         count = len(call.shape)
         if call.name in ("reshape", "view", "unflatten") and count >= 5:
