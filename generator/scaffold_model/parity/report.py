@@ -75,8 +75,7 @@ def print_parity(result: dict[str, Any], html: Path | None) -> None:
     if loop and loop.get("steps"):
         last = loop["steps"][-1]
         console.print(f"denoising loop of {len(loop['steps'])} steps: max_diff {shown(loop['steps'][0]['max_diff'])} after the first, {shown(last['max_diff'])} after the last")
-    drift = result.get("drift")
-    if drift:
+    for drift in result.get("drift", ()):
         console.print(f"{drift['dtype']} on {drift['device']}: max_diff {shown(drift['max_diff'])} from float32 on the CPU, relative {shown(drift['relative'])}")
     console.print(f"[bold {'green' if result['passed'] else 'red'}]{verdict(result)}[/]")
     divergence = result["first_divergence"]
@@ -146,9 +145,8 @@ def page(result: dict[str, Any], title: str) -> str:
             parts += ["<h2>Denoising loop</h2>", rows(lines, ["sigma", "max_diff", "relative"], {0, 1, 2})]
         else:
             parts += ["<h2>Denoising loop</h2>", f"<p>{escape(loop['reason'])}</p>"]
-    drift = result.get("drift")
-    if drift:
-        parts += ["<h2>Drift</h2>", f"<p>{drift['dtype']} on {escape(drift['device'])}: max_diff {shown(drift['max_diff'])} from float32 on the CPU.</p>"]
+    for drift in result.get("drift", ()):
+        parts += [f"<h2>Drift in {drift['dtype']} on {escape(drift['device'])}</h2>", f"<p>{drift['dtype']} on {escape(drift['device'])}: max_diff {shown(drift['max_diff'])} from float32 on the CPU.</p>"]
         lines = [[code(each["target_module"]), shown(each["max_diff"]), shown(each["relative"])] for each in drift["layers"]]
         parts.append(f"<details><summary>{len(lines)} layers</summary>{rows(lines, ['module', 'max_diff', 'relative'], {1, 2})}</details>")
     lines = [[code(each["target_module"]), code(each["reference_module"]), shown(each["max_diff"]), shown(each["relative"])] for each in result["layers"]]

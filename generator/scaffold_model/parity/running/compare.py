@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from .errors import RunningError
 from .harness import Harness, load_harness
 from .leaves import Observation, Pairing
 from .locate import Divergence, diverge
+from .loop import denoise, drift
 from .provenance import State, provenance
 from .trace import Trace, Visit, tensors_in
 
@@ -32,7 +35,7 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
     if request.get("threads"):
         torch.set_num_threads(int(request["threads"]))
-    harness = load_harness(Path(request["harness"]))
+    harness = component(load_harness(Path(request["harness"])), request.get("component"))
     progress(f"Building both sides of {harness.path.name}")
     reference = _prepared(harness.call("build_reference"), harness, "build_reference")
     target = _prepared(harness.call("build_target"), harness, "build_target")
@@ -67,14 +70,61 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "first_divergence": None,
         "layers": layers(ours, theirs, pairing, observations),
     }
-    if not passed:
+    if largest >= TOLERANCE:
+        unknown = {each["key"]: converted[each["key"]] for each in mismatches if each["kind"] == "unexpected"}
         found = diverge(
             ours, theirs, pairing, observations, (expected, actual),
-            lambda: harness.outputs("run_target", target, inputs), inputs, TOLERANCE,
+            lambda: harness.outputs("run_target", target, inputs), inputs, unknown, TOLERANCE,
             float(request.get("seconds", 60)), progress,
         )  # fmt: skip
-        result["first_divergence"] = _shown(found, mismatches)
+        result["first_divergence"] = _shown(found)
+    shape = tuple(expected[0].shape)
+    loop = denoise(harness, reference, target, inputs, shape, int(request.get("steps") or 0), 40.0, progress)
+    result["loop"] = {**loop, "steps": [_finite(each) for each in loop["steps"]]}
+    result["drift"] = []
+    for device, dtype in _drifts(request):
+        progress(f"Running the target in {dtype} on {device}")
+        try:
+            one = drift(harness, target, ours, inputs, actual, device, getattr(torch, dtype))
+        except (RuntimeError, AssertionError) as error:
+            # No such device, or an operation that it does not have in this dtype.
+            raise RunningError(f"{dtype} on {device} does not run: {error}".splitlines()[0], hint="name another --device or --dtype") from error
+        result["drift"].append({**_finite(one), "layers": [_finite(each) for each in one["layers"]]})
     return result
+
+
+def component(harness: Harness, name: str | None) -> Harness:
+    """The harness of one component of a scaffold: its ``COMPONENTS`` names the five functions of each.
+
+    Raises:
+        RunningError: There is no such component.
+    """
+    components = getattr(harness.module, "COMPONENTS", None)
+    if not isinstance(components, dict):
+        if name:
+            raise RunningError(f"has no components, so no {name}", path=str(harness.path), hint="leave --component away")
+        return harness
+    chosen = name or next(iter(components))
+    if chosen not in components:
+        raise RunningError(f"has no component {chosen}", path=str(harness.path), hint=f"name one of {', '.join(components)}")
+    functions = dict(zip(("build_reference", "build_target", "make_inputs", "run_reference", "run_target"), components[chosen], strict=True))
+    convert = harness.module.convert
+    if len(inspect.signature(convert).parameters) == 2:
+        functions["convert"] = lambda state_dict: convert(chosen, state_dict)
+    if chosen == next(iter(components)) and harness.has("step_inputs"):
+        functions["step_inputs"] = harness.module.step_inputs
+    return Harness(harness.path, SimpleNamespace(**{"convert": convert, **functions}))
+
+
+def _drifts(request: dict[str, Any]) -> list[tuple[str, str]]:
+    device, dtype = request.get("device"), request.get("dtype")
+    if device:
+        return [(device, each) for each in dict.fromkeys(("float32", dtype or "bfloat16"))]
+    return [("cpu", dtype)] if dtype and dtype != "float32" else []
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: _number(value) if isinstance(value, float) else value for key, value in values.items()}
 
 
 def _prepared(model: Any, harness: Harness, function: str) -> torch.nn.Module:
@@ -178,7 +228,7 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _shown(found: Divergence, mismatches: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(found: Divergence) -> dict[str, Any]:
     return {
         "target_module": found.target_module,
         "reference_module": found.reference_module,

@@ -59,6 +59,7 @@ def diverge(
     outputs: tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]],
     run: Callable[[], tuple[torch.Tensor, ...]],
     inputs: dict[str, Any],
+    unknown: dict[str, torch.Tensor],
     tolerance: float,
     seconds: float,
     progress: Callable[[str], None],
@@ -72,6 +73,7 @@ def diverge(
         outputs: Those of the reference and of the target.
         run: Runs the whole target again.
         inputs: The harness's inputs.
+        unknown: Converted weights that the target has no place for.
         tolerance: What outputs may differ by.
         seconds: How long causes may be tried.
         progress: Is told what goes on.
@@ -79,7 +81,7 @@ def diverge(
     expected, actual = outputs
     place = first_place(observations, expected, actual, tolerance)
     context = Context(target, reference, pairing, observations, place)
-    context.inputs, context.outputs = inputs, list(actual)
+    context.inputs, context.outputs, context.unknown = inputs, list(actual), unknown
     context.ends = target.count
     context.until = place.seen.at if place.seen else target.count
     stage_visit = _stage(context)

@@ -68,7 +68,7 @@ def provenance(convert: Callable[[State], State], state: State, converted: State
             made = convert(addresses(kind))
         except Exception:
             # A conversion that looks at values, such as at a norm of weights, can not be run on addresses.
-            return {}
+            return by_values(state, converted)
         facets.append(
             {
                 name: _facet(made[name])
@@ -78,11 +78,15 @@ def provenance(convert: Callable[[State], State], state: State, converted: State
         )
         # A conversion makes as much as the model is large; one at a time is enough.
         del made
-    return {
+    found = {
         name: _made(*(facet[name] for facet in facets), keys, state)
         for name in facets[0]
         if all(name in facet for facet in facets)
     }
+    computed = {name: converted[name] for name, made in found.items() if made.kind == "computed"}
+    if computed and not all(made.kind != "computed" for made in found.values()):
+        found.update({name: made for name, made in by_values(state, computed).items() if made.kind != "computed"})
+    return found
 
 
 @dataclass
@@ -130,3 +134,40 @@ def _made(key: _Facet, row: _Facet, column: _Facet, keys: list[str], state: Stat
     if row.same_in_column and column.same_in_row:
         return Made("transposed", names, column.by_row.long(), row.by_column.long(), sources)
     return Made("computed", names, torch.empty(0), torch.empty(0), sources)
+
+
+def by_values(state: State, converted: State) -> dict[str, Made]:
+    """The same from the weights themselves: rows of the reference that stand in the target as they are.
+
+    It knows less, for columns have to be in their order, and needs weights that are no constants.
+    """
+    rows: dict[tuple[int, bytes], tuple[str, int]] = {}
+    for key, value in state.items():
+        if value.is_floating_point() and value.numel():
+            flat = value.detach().float().reshape(_sizes(value))
+            for index, row in enumerate(flat):
+                rows.setdefault((row.numel(), _signature(row)), (key, index))
+    found = {}
+    for name, value in converted.items():
+        if not value.is_floating_point() or not value.numel():
+            continue
+        flat = value.detach().float().reshape(_sizes(value))
+        for kind, one in (("copied", flat), ("transposed", flat.t())):
+            hits = [rows.get((row.numel(), _signature(row))) for row in one]
+            if all(hit is not None for hit in hits):
+                keys = [hit[0] for hit in hits if hit is not None]
+                indices = torch.tensor([hit[1] for hit in hits if hit is not None])
+                columns = torch.arange(one.shape[1])
+                found[name] = Made(kind, keys, indices, columns, list(dict.fromkeys(keys)))
+                break
+        else:
+            found[name] = Made("computed", [], torch.empty(0), torch.empty(0), [])
+    return found
+
+
+def _signature(row: torch.Tensor) -> bytes:
+    """A row's first and last numbers, and their sum: random weights have no two alike."""
+    if row.numel() == 1:
+        return bytes(row.contiguous().numpy().tobytes())
+    ends = torch.cat([row[:8], row[-8:], row.double().sum().float()[None]])
+    return bytes(ends.contiguous().numpy().tobytes())

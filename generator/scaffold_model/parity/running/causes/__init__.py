@@ -6,6 +6,7 @@ exchanged, a mask inverted. No name of a module is looked at; what a call is for
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,11 +49,18 @@ class Fit:
     remaining: int = 0
 
 
-def hypotheses(context: Context) -> Iterator[Edit]:
+def hypotheses(context: Context, progress: Callable[[str], None]) -> Iterator[Edit]:
     """All of them, the simplest first."""
     made: list[Edit] = []
     for maker in MAKERS:
-        made += maker(context)
+        try:
+            made += maker(context)
+        except Exception as error:
+            # A reference may hold anything. Where one kind of hypotheses can not be made, the others still are, and the
+            # report says so.
+            if os.environ.get("SCAFFOLD_MODEL_TRACEBACK"):
+                raise
+            progress(f"Hypotheses of {maker.__module__.rpartition('.')[2]} can not be made: {type(error).__name__}: {error}")
     return iter(sorted(made, key=lambda edit: edit.rank))
 
 
@@ -63,7 +71,7 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
     ends = time.monotonic() + seconds
     tried = 0
     last = 0.0
-    for edit in hypotheses(context):
+    for edit in hypotheses(context, progress):
         best = min((fit.edit.rank for fit in found), default=99)
         if edit.rank > best + 1 or time.monotonic() > ends:
             break

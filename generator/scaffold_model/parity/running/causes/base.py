@@ -80,6 +80,7 @@ class Context:
         self.target, self.reference, self.pairing = target, reference, pairing
         self.observations, self.place = observations, place
         self.inputs: dict[str, Any] = {}
+        self.unknown: dict[str, torch.Tensor] = {}
         self.outputs: list[torch.Tensor] = []
         #: The number of calls, the number at which the numbers part, and the forwards around that.
         self.ends = self.until = target.count

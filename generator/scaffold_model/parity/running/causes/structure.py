@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import Any
 
@@ -293,6 +294,7 @@ def layers(context: Context) -> Edits:
         if type(module).__name__ != "ModuleList":
             continue
         names = [f"{path}.{name}" for name, _ in module.named_children()]
+        yield from _lacking(context, path, names)
         ran = [name for name in names if name in visited]
         idle = [name for name in names if name not in visited and any(True for _ in modules[name].parameters())]
         reference_ran = {visit.path for visit in context.reference.visits}
@@ -305,6 +307,57 @@ def layers(context: Context) -> Edits:
             if visited.count(name) > 1 and len({each for each in ran if visited.count(each) == visited.count(name)}) < len(ran):
                 inner = frozenset(each for each in modules if each == name or each.startswith(name + "."))
                 yield Edit("layer-count", f"{name} run once", owner, {}, 2, inner, hooks=_once(name))
+
+
+def _lacking(context: Context, path: str, names: list[str]) -> Edits:
+    """Blocks that the weights are for and the target does not have, and the other way round."""
+    lacking: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in context.unknown.items():
+        if key.startswith(path + "."):
+            index, _, rest = key[len(path) + 1 :].partition(".")
+            if index.isdigit() and f"{path}.{index}" not in names:
+                lacking.setdefault(index, {})[rest] = value
+    visits = [visit for visit in context.target.visits if visit.path in names and visit.parent]
+    owner = visits[0].parent.path if visits and visits[0].parent else path.rpartition(".")[0]
+    if lacking and names:
+        blocks = []
+        for index in sorted(lacking, key=int):
+            block = copy.deepcopy(context.target.model.get_submodule(names[-1]))
+            if set(block.state_dict()) != set(lacking[index]):
+                return
+            block.load_state_dict(lacking[index])
+            blocks.append(block)
+
+        def put(model: torch.nn.Module) -> list[Any]:
+            # A hook that is put on later runs later, on what the one before gave.
+            last = model.get_submodule(names[-1])
+            return [last.register_forward_hook(_then(block), with_kwargs=True) for block in blocks]
+
+        shown = ", ".join(f"{path}.{index}" for index in sorted(lacking, key=int))
+        yield Edit("layer-count", f"{shown}, for which there are weights and no module, run after {names[-1]}", owner, {}, 1, hooks=put)
+    extra = [name for name in names if any(visit.path == name for visit in visits) and context.pairing.counterpart(name) is None]
+    extra = [name for name in extra if any(True for _ in context.target.model.get_submodule(name).parameters())]
+    if extra and len(extra) < len(names):
+
+        def skip(model: torch.nn.Module) -> list[Any]:
+            return [model.get_submodule(name).register_forward_hook(_as_taken, with_kwargs=True) for name in extra]
+
+        yield Edit("layer-count", f"{', '.join(extra)}, for which there are no weights, left out", owner, {}, 1, frozenset(), skip)
+
+
+def _as_taken(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
+    """What a block takes in place of what it gives."""
+    taken = list(tensors_in((args, kwargs)))
+
+    def put(value: torch.Tensor) -> torch.Tensor:
+        for index, each in enumerate(taken):
+            if each.shape == value.shape:
+                return taken.pop(index)
+        return value
+
+    if isinstance(output, torch.Tensor):
+        return put(output)
+    return type(output)(put(each) if isinstance(each, torch.Tensor) else each for each in output)
 
 
 def _running(names: list[str], idle: list[str], visits: list[Visit]) -> Any:
