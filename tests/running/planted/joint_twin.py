@@ -220,7 +220,8 @@ def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for name, key in (("timestep", "time"), ("guidance", "guide"), ("text", "pooled")):
         put(f"time_text_embed.{name}_embedder.linear_1", f"{key}.one")
         put(f"time_text_embed.{name}_embedder.linear_2", f"{key}.two")
-    for index in range(2):
+    doubles, singles = ({key.split(".")[1] for key in state if key.startswith(name)} for name in ("doubles.", "singles."))
+    for index in map(int, doubles):
         block = f"transformer_blocks.{index}"
         for stream, norm, names, out, added, ff in (
             ("x", "norm1", [f"to_{letter}" for letter in "qkv"], "to_out.0", "", "ff"),
@@ -234,7 +235,7 @@ def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             put(f"{block}.attn.{out}", f"{key}.out")
             put(f"{block}.{ff}.net.0.proj", f"{key}.up")
             put(f"{block}.{ff}.net.2", f"{key}.down")
-    for index in range(3):
+    for index in map(int, singles):
         block, key = f"single_transformer_blocks.{index}", f"singles.{index}"
         put(f"{block}.norm.linear", f"{key}.mod")
         names = [f"{block}.attn.to_{letter}" for letter in "qkv"]
