@@ -61,8 +61,8 @@ def convert(state):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--doubles", type=int, default=6)
-    parser.add_argument("--singles", type=int, default=11)
+    parser.add_argument("--doubles", type=int, default=3)
+    parser.add_argument("--singles", type=int, default=7)
     parser.add_argument("--checkout", default=os.environ.get("DIFFUSERS_CHECKOUT", Path.home() / ".cache/scaffold-model/diffusers"))
     options = parser.parse_args()
     python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers/bin/python"))

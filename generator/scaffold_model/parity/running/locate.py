@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from .aligned import AGREES, measure
+from .aligned import AGREES, compare, measure
 from .causes import Fit, try_all
 from .causes.base import Context, Place
 from .leaves import Observation, Pairing
@@ -80,10 +81,11 @@ def diverge(
     """
     expected, actual = outputs
     place = first_place(observations, expected, actual, tolerance)
-    context = Context(target, reference, pairing, observations, place)
+    until = place.seen.at if place.seen else target.count
+    context = Context(target, reference, pairing, observations, place, agreeing_blocks(target, reference, pairing, until))
     context.inputs, context.outputs, context.unknown = inputs, list(actual), unknown
     context.ends = target.count
-    context.until = place.seen.at if place.seen else target.count
+    context.until = until
     stage_visit = _stage(context)
     context.around = [visit for visit in reversed(target.visits) if visit.start <= context.until <= visit.end and visit.args is not None]
     context.around = [visit for visit in context.around if _holds(visit, context)]
@@ -102,6 +104,31 @@ def diverge(
         guilty = _by_flow(context, pool)
     largest = place.seen.compared.max_diff if place.seen else measure(place.expected, place.actual)[0]
     return Divergence(guilty, _counterpart(pairing, guilty), largest, fits)
+
+
+def agreeing_blocks(target: Trace, reference: Trace, pairing: Pairing, until: int) -> set[tuple[int, int]]:
+    """What made the outputs of modules that, whole, give what their counterparts give."""
+    theirs: dict[str, list[Visit]] = {}
+    for visit in reference.visits:
+        theirs.setdefault(visit.path, []).append(visit)
+    found: set[tuple[int, int]] = set()
+    for visit in target.visits:
+        counterpart = pairing.counterpart(visit.path) if visit.path and visit.end <= until else None
+        if not counterpart or len(theirs.get(counterpart, ())) <= visit.number or visit.path in pairing.keys and not _nested(target, visit):
+            continue
+        made = [each for each in tensors_in(theirs[counterpart][visit.number].output) if each.is_floating_point()]
+        given = [each for each in tensors_in(visit.output) if each.is_floating_point()]
+        for one in given:
+            fits = (compare(other, one) for other in made if other.shape[-1:] == one.shape[-1:] and other.numel() >= one.numel())
+            if any(fit is not None and fit.agrees and fit.how != "rolled" for fit in fits):
+                origin = target.origin(one)
+                if isinstance(origin, tuple):
+                    found.add(origin)
+    return found
+
+
+def _nested(target: Trace, visit: Visit) -> bool:
+    return any(True for _ in target.model.get_submodule(visit.path).children())
 
 
 def _size(context: Context) -> float:
@@ -145,6 +172,8 @@ class Pool:
     """Every tensor that the reference has had, in whatever order its elements are."""
 
     def __init__(self, trace: Trace) -> None:
+        self.tensors: dict[int, list[torch.Tensor]] = {}
+        #: Computed when something of that size is asked for; most never is.
         self.known: dict[int, list[tuple[float, float, float]]] = {}
         self.ordered: dict[int, list[tuple[float, float]]] = {}
         for call in trace.calls.values():
@@ -160,9 +189,8 @@ class Pool:
             self._add(value.real)
             self._add(value.imag)
         elif value.is_floating_point() and value.numel() > 1:
-            self.known.setdefault(value.numel(), []).append(_moments(value))
-            self.ordered.setdefault(value.numel(), []).append(_weighted(value))
-            if value.ndim > 2 and value.shape[0] > 1 and bool((value == value[:1]).all()):
+            self.tensors.setdefault(value.numel(), []).append(value)
+            if value.ndim > 2 and value.shape[0] > 1 and value.numel() < 1 << 16 and bool((value == value[:1]).all()):
                 # What is the same for every sample of a batch may stand there once.
                 self._add(value[0])
 
@@ -170,13 +198,17 @@ class Pool:
         """Whether the reference has had a tensor with the same elements in the same order."""
         if not value.is_floating_point() or value.numel() <= 1:
             return True
-        one = _weighted(value)
+        one, size = _weighted(value), value.numel()
+        if size not in self.ordered:
+            self.ordered[size] = [_weighted(each) for each in self.tensors.get(size, ())]
         return any(abs(one[0] - other[0]) <= 2e-5 * max(other[1], 1e-9) for other in self.ordered.get(value.numel(), ()))
 
     def __contains__(self, value: torch.Tensor) -> bool:
         if not value.is_floating_point() or value.numel() <= 1:
             return True
-        one = _moments(value)
+        one, size_ = _moments(value), value.numel()
+        if size_ not in self.known:
+            self.known[size_] = [_moments(each) for each in self.tensors.get(size_, ())]
         for other in self.known.get(value.numel(), ()):
             size = max(abs(other[1]), 1e-12)
             if all(abs(a - b) <= 2e-5 * max(abs(b), size**0.5 * 0.1) for a, b in zip(one, other, strict=True)):
@@ -187,8 +219,12 @@ class Pool:
 def _weighted(value: torch.Tensor) -> tuple[float, float]:
     """A sum in which every place counts differently, and its size."""
     flat = value.double().reshape(-1)
-    places = torch.cos(torch.arange(flat.numel(), dtype=torch.float64) * 1.7)
-    return float((flat * places).sum()), float(flat.norm())
+    return float(flat @ _places(flat.numel())), float(flat.norm())
+
+
+@functools.lru_cache(4)
+def _places(count: int) -> torch.Tensor:
+    return torch.cos(torch.arange(count, dtype=torch.float64) * 1.7)
 
 
 def _moments(value: torch.Tensor) -> tuple[float, float, float]:

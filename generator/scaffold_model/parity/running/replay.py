@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -66,6 +67,7 @@ class Stage:
     ) -> None:
         self.model, self.visit = model, visit
         self._run = run
+        self.visits = visits
         self.start = visit.start if visit else 0
         #: How often each module had run before.
         self.before: dict[str, int] = {}
@@ -74,6 +76,10 @@ class Stage:
                 if each is visit:
                     break
                 self.before[each.path] = self.before.get(each.path, 0) + 1
+
+    def whole(self) -> Stage:
+        """The stage that is all of the model."""
+        return Stage(self.model, self._run, None, self.visits)
 
     def run(self, patches: Mapping[int, Patch], points: list[Point], *, hooks: Any = None, stop: bool = True) -> dict[int, Any]:
         """What is at some points, by the index of the point, and the outputs under -1.
@@ -90,8 +96,23 @@ class Stage:
         seen: dict[int, Any] = {}
         with self._watching(points, seen, stop), torch.no_grad():
             handles = hooks(self.model) if hooks else []
+            replay = Replay(self.start, patches)
+            kept = {} if hooks else self._kept(min(patches, default=0), {point.path for point in points})
+            originals = {path: self.model.get_submodule(path).forward for path in kept}
+            numbers = dict(self.before)
+
+            def again(path: str, *args: Any, **kwargs: Any) -> Any:
+                number = numbers[path] = numbers.get(path, 0) + 1
+                visit = kept[path].get(number - 1)
+                if visit is None:
+                    return originals[path](*args, **kwargs)
+                replay.count = visit.end
+                return visit.output
+
+            for path in kept:
+                self.model.get_submodule(path).forward = functools.partial(again, path)
             try:
-                with contextlib.suppress(Reached), Replay(self.start, patches):
+                with contextlib.suppress(Reached), replay:
                     if self.visit is None:
                         seen[-1] = self._run()
                     else:
@@ -100,7 +121,26 @@ class Stage:
             finally:
                 for handle in handles:
                     handle.remove()
+                for path in kept:
+                    # The forward of the class, which the attribute had hidden.
+                    del self.model.get_submodule(path).forward
         return seen
+
+    def _kept(self, first: int, looked_at: set[str]) -> dict[str, dict[int, Visit]]:
+        """The forwards that end before anything is changed, whose outputs need not be computed again."""
+        found: dict[str, dict[int, Visit]] = {}
+        end = self.start
+        for visit in self.visits:
+            inside = self.visit is None or (visit.start >= self.start and visit.end <= self.visit.end)
+            if not inside or not visit.path or visit is self.visit or visit.start < end or visit.end > first:
+                continue
+            if visit.output is None or "forward" in vars(self.model.get_submodule(visit.path)) or visit.end <= visit.start:
+                continue
+            if any(path == visit.path or path.startswith(visit.path + ".") for path in looked_at):
+                continue
+            found.setdefault(visit.path, {})[visit.number] = visit
+            end = visit.end
+        return found
 
     @contextlib.contextmanager
     def _watching(self, points: list[Point], seen: dict[int, Any], stop: bool) -> Iterator[None]:

@@ -128,6 +128,11 @@ def _objective(context: Context, edit: Edit) -> Observation | None:
     return seen
 
 
+def _stage(stage: Stage, edit: Edit) -> Stage:
+    """Blocks are run, or not, by the model around them; so a change of which are run needs all of it."""
+    return stage.whole() if edit.hooks else stage
+
+
 def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float, float] | None:
     """How far the target is from the reference with a change, and was, or None where it can not run so.
 
@@ -135,6 +140,7 @@ def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float, f
         The largest difference and the relative one, and the relative one without the change.
     """
     objective = _objective(context, edit)
+    stage = _stage(stage, edit)
     points = [Point(objective.event.path, objective.event.number, objective.side)] if objective else []
     try:
         seen = stage.run(edit.patches, points, hooks=edit.hooks)
@@ -168,6 +174,7 @@ def _measured(context: Context, objective: Observation, actual: Any) -> tuple[fl
 
 def _remaining(context: Context, stage: Stage, edit: Edit) -> int:
     """How many uses still differ in the part that is run again."""
+    stage = _stage(stage, edit)
     ends = stage.visit.end if stage.visit else context.ends
     later = [
         each

@@ -72,10 +72,17 @@ class Context:
         pairing: Which modules have their weights from where.
         observations: Every compared use of a module with weights.
         place: Where the numbers part.
+        whole: What made the outputs of whole blocks that are known to agree.
     """
 
     def __init__(
-        self, target: Trace, reference: Trace, pairing: Pairing, observations: list[Observation], place: Place
+        self,
+        target: Trace,
+        reference: Trace,
+        pairing: Pairing,
+        observations: list[Observation],
+        place: Place,
+        whole: set[tuple[int, int]],
     ) -> None:
         self.target, self.reference, self.pairing = target, reference, pairing
         self.observations, self.place = observations, place
@@ -97,6 +104,7 @@ class Context:
             for origin in [target.origin(each.event.given)]
             if isinstance(origin, tuple)
         }
+        self.good |= whole
         self.cleared: set[int] = set()
         for each in observations:
             if each.compared.agrees and each.compared.how != "rolled" and (place.seen is None or each.at <= place.seen.at) and each.side == "in":
@@ -116,7 +124,7 @@ class Context:
             call
             for call in self.slice
             if call.owner is not None
-            and (call.index not in self.cleared or len(call.shapes) > 1 or call.name in ("getitem", "cat") or self._ends(call, begin))
+            and (call.index not in self.cleared or self._ends(call, begin))
         ]
         origin = target.origin(begin)
         self.roots = target.roots([origin])
