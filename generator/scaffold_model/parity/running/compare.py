@@ -199,7 +199,8 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
         counterpart = pairing.counterpart(visit.path)
         if not counterpart or len(by_path.get(counterpart, ())) <= visit.number:
             continue
-        if pairing.counterpart(visit.path.rpartition(".")[0]) == counterpart:
+        around = visit.path.rpartition(".")[0]
+        if around and pairing.counterpart(around) == counterpart:
             # The module around stands for it; this one is only a part.
             continue
         other = by_path[counterpart][visit.number]

@@ -82,7 +82,7 @@ def drift(
     apart = [measure(one.float(), two.float().cpu()) for one, two in zip(expected, outputs, strict=True)]
     known = {(visit.path, visit.number): visit.output for visit in trace.visits}
     layers = []
-    for visit in other.visits:
+    for visit in sorted(other.visits, key=lambda each: (each.end, -each.start)):
         before, after = (list(tensors_in(each)) for each in (known.get((visit.path, visit.number)), visit.output))
         pairs = [(one, two.cpu()) for one, two in zip(before, after, strict=False) if one.shape == two.shape and one.is_floating_point()]
         if visit.path and pairs:

@@ -176,7 +176,8 @@ def _where_added(context: Context, adding: str, call: Call) -> str:
     for visit in context.target.visits:
         inside = visit.path and visit.start <= call.index < visit.end
         if inside and adding and context.pairing.counterpart(visit.path) == adding:
-            return visit.path
+            arrives = _receiver(context, call)
+            return arrives if arrives.startswith(visit.path + ".") else visit.path
     return _receiver(context, call)
 
 
