@@ -29,6 +29,7 @@ from .command_line import (
 from .commands import COMMANDS
 from .errors import BadInput, ScaffoldError, Stopped
 from .life_commands import LIFE_COMMANDS
+from .map_command import map_weights
 from .parity_command import parity
 
 
@@ -147,7 +148,7 @@ def _create(options: dict[str, Any]) -> None:
     show_change(plan, dry_run=options["dry_run"], as_json=options["as_json"], spec=spec)
 
 
-for command in (*COMMANDS, *LIFE_COMMANDS):
+for command in (*COMMANDS, *LIFE_COMMANDS, map_weights):
     cli.add_command(command)
 cli.add_command(parity)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -73,11 +74,9 @@ def _python(option: str | None, folder: Path, environ: Mapping[str, str]) -> str
     if option is not None:
         return find_python(option, folder, environ)
     usual: str | None = None
-    try:
+    # scaffold-model runs in a Python, so there is one to try even where no other is found.
+    with contextlib.suppress(BadInput):
         usual = find_python(None, folder, environ)
-    except BadInput:
-        # scaffold-model runs in a Python, so there is one to try.
-        pass
     for candidate in dict.fromkeys((usual, sys.executable, environ.get("SCAFFOLD_MODEL_PYTHON"))):
         if candidate and Path(candidate).is_file() and not missing_modules(candidate, ["torch"]):
             return candidate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from .harness import Harness, load_harness
 from .leaves import Observation, Pairing
 from .locate import Divergence, diverge
 from .loop import denoise, drift
-from .provenance import State, provenance
+from .provenance import Made, State, provenance
 from .trace import Trace, Visit, tensors_in
 
 TOLERANCE = 1e-3
@@ -58,7 +59,7 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     largest = max(each["max_diff"] for each in outputs)
     passed = largest < TOLERANCE and not mismatches
     progress("Pairing the modules of both sides by their weights")
-    made = provenance(lambda weights: harness.call("convert", weights), state, converted)
+    made = with_own_names(provenance(lambda weights: harness.call("convert", weights), state, converted), reference, state)
     pairing = Pairing(made, target, reference)
     observations = pairing.observe(ours, theirs)
     result: dict[str, Any] = {
@@ -91,6 +92,19 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
             raise RunningError(f"{dtype} on {device} does not run: {error}".splitlines()[0], hint="name another --device or --dtype") from error
         result["drift"].append({**_finite(one), "layers": [_finite(each) for each in one["layers"]]})
     return result
+
+
+def with_own_names(made: dict[str, Made], reference: torch.nn.Module, state: State) -> dict[str, Made]:
+    """The provenance with the names that the reference's modules have, where its checkpoint spells them otherwise."""
+    tensors = {**dict(reference.named_buffers(remove_duplicate=False)), **dict(reference.named_parameters(remove_duplicate=False))}
+    by_place = {(value.data_ptr(), value.shape): name for name, value in tensors.items()}
+    own = {key: key if key in tensors else by_place.get((value.data_ptr(), value.shape), key) for key, value in state.items()}
+    return {
+        name: dataclasses.replace(
+            one, keys=[own.get(key, key) for key in one.keys], sources=[own.get(key, key) for key in one.sources]
+        )
+        for name, one in made.items()
+    }
 
 
 def component(harness: Harness, name: str | None) -> Harness:

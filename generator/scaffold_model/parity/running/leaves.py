@@ -227,7 +227,9 @@ class Pairing:
         self, side: str, made: Made, paths: list[str], uses: dict[str, Event], weight: torch.Tensor
     ) -> torch.Tensor | None:
         if side == "in":
-            source = self.reference_weights[made.keys[0]]
+            source = self.reference_weights.get(made.keys[0])
+            if source is None:
+                return None
             tensor = self._input(uses[paths[0]].taken, source)
             if tensor is None:
                 return None
@@ -240,8 +242,8 @@ class Pairing:
         rows = torch.arange(weight.shape[0]) if made.kind == "transposed" else made.rows
         for index in range(1, len(paths) + 1):
             if index == len(paths) or made.keys[index] != made.keys[start]:
-                source = self.reference_weights[made.keys[start]]
-                tensor = channels_last(uses[paths[start]].given, source.shape[0], source)
+                source = self.reference_weights.get(made.keys[start])
+                tensor = None if source is None else channels_last(uses[paths[start]].given, source.shape[0], source)
                 if tensor is None:
                     return None
                 part = _select(tensor, rows[start:index])
