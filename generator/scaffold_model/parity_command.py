@@ -77,7 +77,7 @@ def parity(
         "dtype": dtype,
         "seconds": seconds,
     }
-    result = run(interpreter, root, "compare", request, progress, paths=[], log=_log(root, name))
+    result = run(interpreter, root, "compare", request, progress)
     if html is not None:
         html.write_text(page(result, name or harness.name), encoding="utf-8")
     if as_json:
@@ -104,7 +104,3 @@ def _of_scaffold(root: Path | None, name: str) -> Path:
             hint=f"`scaffold-model adopt {name}` writes it where the folder is lost; --harness FILE names another",
         )
     return path
-
-
-def _log(root: Path | None, name: str | None) -> Path | None:
-    return root / ".scaffold" / name / "parity.log" if root is not None and name is not None else None

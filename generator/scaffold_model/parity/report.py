@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .picture import picture
+from .picture import marked_layer, picture
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
@@ -95,9 +95,9 @@ def _short(layers: list[dict[str, Any]], guilty: str | None) -> list[dict[str, A
     """The layers that a terminal has room for: all of few, else the ends and those around the first divergence."""
     if len(layers) <= 40:
         return list(layers)
-    at = next((index for index, layer in enumerate(layers) if layer["target_module"] == guilty), None)
+    at = marked_layer(layers, guilty) if guilty is not None else None
     if at is None:
-        at = next((index for index, layer in enumerate(layers) if (layer["relative"] or 1) > 1e-3), 0)
+        at = len(layers)
     kept = {*range(6), *range(len(layers) - 6, len(layers)), *range(max(at - 5, 0), min(at + 6, len(layers)))}
     found: list[dict[str, Any] | None] = []
     for index, layer in enumerate(layers):
