@@ -23,7 +23,10 @@ _rows: list[dict[str, Any]] = []
 def _table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'port':6} {'mistake':22} {'cause':20} {'named':44} causes"]
     for row in rows:
-        marks = ("" if row["named"] in row["expected"] else " (!)", "" if row["causes"][:1] == [row["tag"]] else " (!)")
+        marks = (
+            "" if row["named"] in row["expected"] else " (!)",
+            "" if row["causes"][:1] == [row["tag"]] else " (!)",
+        )
         name = row["named"] if row["named"] else "the model's own forward" if row["named"] == "" else "nothing"
         causes = ", ".join(row["causes"])
         lines.append(f"{row['port']:6} {row['mistake']:22} {row['tag']:20} {name + marks[0]:44} {causes}{marks[1]}")
@@ -65,7 +68,9 @@ def test_every_tag_is_planted() -> None:
     from ast import literal_eval, parse, walk
 
     text = (HERE.parent / "generator/scaffold_model/parity/running/causes/base.py").read_text(encoding="utf-8")
-    assigned = next(node for node in walk(parse(text)) if getattr(getattr(node, "targets", [None])[0], "id", "") == "TAGS")
+    assigned = next(
+        node for node in walk(parse(text)) if getattr(getattr(node, "targets", [None])[0], "id", "") == "TAGS"
+    )
     tags = set(literal_eval(assigned.value))  # type: ignore[attr-defined]
     source = (PLANTED / "plants.py").read_text(encoding="utf-8")
     assert {tag for tag in tags if f'"{tag}"' not in source} == ELSEWHERE

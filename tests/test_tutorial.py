@@ -28,7 +28,13 @@ def follow(page: str, checkout: Path, environment: dict[str, str]) -> str:
             return match[0]
         command = body.splitlines()[0].removeprefix("$ ")
         run = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command.replace("scaffold-model ", f"{sys.executable} -m scaffold_model ", 1)],
+            [
+                "bash",
+                "-o",
+                "pipefail",
+                "-c",
+                command.replace("scaffold-model ", f"{sys.executable} -m scaffold_model ", 1),
+            ],
             cwd=checkout,
             env=environment,
             capture_output=True,

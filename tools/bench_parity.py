@@ -63,15 +63,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--doubles", type=int, default=3)
     parser.add_argument("--singles", type=int, default=7)
-    parser.add_argument("--checkout", default=os.environ.get("DIFFUSERS_CHECKOUT", Path.home() / ".cache/scaffold-model/diffusers"))
+    parser.add_argument(
+        "--checkout", default=os.environ.get("DIFFUSERS_CHECKOUT", Path.home() / ".cache/scaffold-model/diffusers")
+    )
     options = parser.parse_args()
     python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers/bin/python"))
     for planted in (False, True):
         with tempfile.TemporaryDirectory() as folder:
             harness = Path(folder, "harness.py")
             twins = str(ROOT / "tests/running/planted")
-            harness.write_text(HARNESS.format(twins=twins, doubles=options.doubles, singles=options.singles, planted=planted), encoding="utf-8")
-            command = [sys.executable, "-m", "scaffold_model", "parity", "--harness", str(harness), "--python", python, "--checkout", str(options.checkout), "--json"]
+            harness.write_text(
+                HARNESS.format(twins=twins, doubles=options.doubles, singles=options.singles, planted=planted),
+                encoding="utf-8",
+            )
+            command = [
+                sys.executable,
+                "-m",
+                "scaffold_model",
+                "parity",
+                "--harness",
+                str(harness),
+                "--python",
+                python,
+                "--checkout",
+                str(options.checkout),
+                "--json",
+            ]
             begin = time.monotonic()
             environment = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "OMP_NUM_THREADS": "2"}
             done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -81,9 +98,14 @@ def main() -> None:
         result = json.loads(done.stdout)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         found = result["first_divergence"]
-        words = f"{found['target_module']}: {', '.join(cause['tag'] for cause in found['causes'])}" if found else "agrees"
+        words = (
+            f"{found['target_module']}: {', '.join(cause['tag'] for cause in found['causes'])}" if found else "agrees"
+        )
         difference = "not finite" if result["max_diff"] is None else f"{result['max_diff']:.1e}"
-        print(f"{'planted' if planted else 'correct'}: {seconds:.0f} s, {peak:.1f} GiB at most, max_diff {difference}, {words}", flush=True)
+        print(
+            f"{'planted' if planted else 'correct'}: {seconds:.0f} s, {peak:.1f} GiB at most, max_diff {difference}, {words}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -22,16 +22,24 @@ from .command_line import DONE, FOUND, checkout_option, json_option, progress, p
 @click.option(
     "--html", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Write a page with a picture."
 )
-@click.option("--component", default=None, metavar="NAME", help="What to compare where a harness has several, such as vae.")
-@click.option("--steps", type=click.IntRange(0, 200), default=8, show_default=True, help="Steps of the denoising loop.")
-@click.option("--device", default=None, metavar="DEVICE", help="Also run the target there, and show the drift, such as cuda.")
+@click.option(
+    "--component", default=None, metavar="NAME", help="What to compare where a harness has several, such as vae."
+)
+@click.option(
+    "--steps", type=click.IntRange(0, 200), default=8, show_default=True, help="Steps of the denoising loop."
+)
+@click.option(
+    "--device", default=None, metavar="DEVICE", help="Also run the target there, and show the drift, such as cuda."
+)
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default=None,
     help="Also run the target in it, and show the drift beside float32's.  [with --device: bfloat16]",
 )
-@click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How long causes are tried.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How long causes are tried."
+)
 @python_option
 @checkout_option
 @json_option

@@ -10,7 +10,7 @@ import pytest
 from scaffold_model.parity.running import compare
 from scaffold_model.parity.running.causes.base import TAGS
 
-HARNESS = '''
+HARNESS = """
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -69,7 +69,7 @@ def convert(state):
             made[f"attn.to_{{name}}.{{kind}}"] = part
         made[f"attn.to_out.{{kind}}"] = state[f"attn.out.{{kind}}"]
     return made
-'''
+"""
 
 
 def _compared(folder: Path, mask: str, **changes: str) -> dict[str, Any]:
@@ -86,7 +86,13 @@ def test_the_attention_without_a_mistake(tmp_path: Path) -> None:
     result = _compared(tmp_path, "mask = mask[:, None, None]")
     assert result["passed"]
     assert result["first_divergence"] is None
-    assert [layer["target_module"] for layer in result["layers"]] == ["attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out", "attn"]
+    assert [layer["target_module"] for layer in result["layers"]] == [
+        "attn.to_q",
+        "attn.to_k",
+        "attn.to_v",
+        "attn.to_out",
+        "attn",
+    ]
     assert max(layer["max_diff"] for layer in result["layers"]) < 1e-6
 
 
@@ -129,7 +135,9 @@ def test_an_output_that_is_not_finite(tmp_path: Path) -> None:
 def test_drift_and_loop(tmp_path: Path) -> None:
     path = tmp_path / "parity.py"
     text = HARNESS.format(mask="mask = mask[:, None, None]")
-    path.write_text(text + "\ndef step_inputs(inputs, sample, sigma): return {**inputs, 'x': sample}\n", encoding="utf-8")
+    path.write_text(
+        text + "\ndef step_inputs(inputs, sample, sigma): return {**inputs, 'x': sample}\n", encoding="utf-8"
+    )
     result = compare.main({"harness": str(path), "steps": 4, "dtype": "bfloat16"}, lambda _: None)
     assert [step["sigma"] for step in result["loop"]["steps"]] == pytest.approx([0.75, 0.5, 0.25, 0])
     assert all(step["max_diff"] < 1e-5 for step in result["loop"]["steps"])
@@ -137,7 +145,13 @@ def test_drift_and_loop(tmp_path: Path) -> None:
     (drift,) = result["drift"]
     assert (drift["device"], drift["dtype"]) == ("cpu", "bfloat16")
     assert 1e-4 < drift["relative"] < 0.1
-    assert [layer["target_module"] for layer in drift["layers"]] == ["attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out", "attn"]
+    assert [layer["target_module"] for layer in drift["layers"]] == [
+        "attn.to_q",
+        "attn.to_k",
+        "attn.to_v",
+        "attn.to_out",
+        "attn",
+    ]
 
 
 def test_without_step_inputs_it_says_so(tmp_path: Path) -> None:
@@ -145,5 +159,3 @@ def test_without_step_inputs_it_says_so(tmp_path: Path) -> None:
     path.write_text(HARNESS.format(mask="mask = mask[:, None, None]"), encoding="utf-8")
     result = compare.main({"harness": str(path), "steps": 4}, lambda _: None)
     assert result["loop"] == {"steps": [], "reason": "the harness defines no step_inputs(inputs, sample, sigma)"}
-
-

@@ -38,11 +38,17 @@ def picture(result: dict[str, Any]) -> str:
     ]
     for power in range(low, high + 1):
         at = y(10.0**power)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="{_GRID}" stroke-opacity=".25"/>')
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="{_GRID}" stroke-opacity=".25"/>'
+        )
         parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end" fill="#1b1f24">1e{power}</text>')
     at = y(result["tolerance"])
-    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="{_DIFFERS}" stroke-dasharray="6 4"/>')
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{at - 5:.1f}" text-anchor="end" fill="{_DIFFERS}">tolerance {result["tolerance"]:.0e}</text>')
+    parts.append(
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="{_DIFFERS}" stroke-dasharray="6 4"/>'
+    )
+    parts.append(
+        f'<text x="{WIDTH - RIGHT}" y="{at - 5:.1f}" text-anchor="end" fill="{_DIFFERS}">tolerance {result["tolerance"]:.0e}</text>'
+    )
     parts += _sections(layers, x)
     guilty = result["first_divergence"]["target_module"] if result["first_divergence"] else None
     marked = marked_layer(layers, guilty)
@@ -50,9 +56,13 @@ def picture(result: dict[str, Any]) -> str:
         spot = x(marked)
         anchor = "end" if spot > WIDTH / 2 else "start"
         shift = -6 if anchor == "end" else 6
-        parts.append(f'<line x1="{spot:.1f}" x2="{spot:.1f}" y1="{TOP - 8}" y2="{HEIGHT - BOTTOM}" stroke="{_GUILTY}" stroke-width="2"/>')
+        parts.append(
+            f'<line x1="{spot:.1f}" x2="{spot:.1f}" y1="{TOP - 8}" y2="{HEIGHT - BOTTOM}" stroke="{_GUILTY}" stroke-width="2"/>'
+        )
         name = guilty or "the model's own forward"
-        parts.append(f'<text x="{spot + shift:.1f}" y="{TOP - 12}" text-anchor="{anchor}" fill="{_GUILTY}" font-weight="600">first divergence: {escape(name)}</text>')
+        parts.append(
+            f'<text x="{spot + shift:.1f}" y="{TOP - 12}" text-anchor="{anchor}" fill="{_GUILTY}" font-weight="600">first divergence: {escape(name)}</text>'
+        )
     points = " ".join(f"{x(index):.1f},{y(value):.1f}" for index, value in enumerate(values))
     parts.append(f'<polyline points="{points}" fill="none" stroke="{_GRID}" stroke-opacity=".6"/>')
     radius = 4 if len(layers) < 150 else 2.5
@@ -62,8 +72,12 @@ def picture(result: dict[str, Any]) -> str:
         difference = "not finite" if layer["max_diff"] is None else f"{layer['max_diff']:.2e}"
         ratio = "" if relative is None else f", relative {relative:.2e}"
         words = f"{layer['target_module']}  (reference: {layer['reference_module']})  max_diff {difference}{ratio}"
-        parts.append(f'<circle cx="{x(index):.1f}" cy="{y(layer["max_diff"]):.1f}" r="{radius}" fill="{colour}"><title>{escape(words)}</title></circle>')
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}" fill="#1b1f24">blue: agrees but for rounding; red: differs; a dot tells its module when the pointer rests on it</text>')
+        parts.append(
+            f'<circle cx="{x(index):.1f}" cy="{y(layer["max_diff"]):.1f}" r="{radius}" fill="{colour}"><title>{escape(words)}</title></circle>'
+        )
+    parts.append(
+        f'<text x="{LEFT}" y="{HEIGHT - 8}" fill="#1b1f24">blue: agrees but for rounding; red: differs; a dot tells its module when the pointer rests on it</text>'
+    )
     parts.append("</svg>")
     return "\n".join(parts)
 
@@ -72,9 +86,9 @@ def marked_layer(layers: list[dict[str, Any]], guilty: str | None) -> int | None
     """Where the first divergence is drawn: at its module, else at the first layer that differs."""
     if guilty:
         for index, layer in enumerate(layers):
-            if layer["target_module"] == guilty or layer["target_module"].startswith(guilty + "."):
-                if layer["relative"] is None or layer["relative"] > ROUNDING:
-                    return index
+            inside = layer["target_module"] == guilty or layer["target_module"].startswith(guilty + ".")
+            if inside and (layer["relative"] is None or layer["relative"] > ROUNDING):
+                return index
     for index, layer in enumerate(layers):
         if layer["relative"] is None or layer["relative"] > ROUNDING:
             return index
@@ -97,9 +111,13 @@ def _sections(layers: list[dict[str, Any]], x: Any) -> list[str]:
     for number, (name, first, end) in enumerate(groups):
         left, right = x(first) - 3, x(end) + 3
         if number % 2 == 0:
-            parts.append(f'<rect x="{left:.1f}" y="{TOP}" width="{max(right - left, 1):.1f}" height="{base - TOP}" fill="{_GRID}" fill-opacity=".07"/>')
+            parts.append(
+                f'<rect x="{left:.1f}" y="{TOP}" width="{max(right - left, 1):.1f}" height="{base - TOP}" fill="{_GRID}" fill-opacity=".07"/>'
+            )
         middle = (left + right) / 2
         if middle - last >= 15:
-            parts.append(f'<text transform="translate({middle:.1f} {base + 12}) rotate(35)" fill="#1b1f24" font-size="11">{escape(name)}</text>')
+            parts.append(
+                f'<text transform="translate({middle:.1f} {base + 12}) rotate(35)" fill="#1b1f24" font-size="11">{escape(name)}</text>'
+            )
             last = middle
     return parts

@@ -67,24 +67,36 @@ def print_parity(result: dict[str, Any], html: Path | None) -> None:
         shape = " x ".join(map(str, output["shape"]))
         console.print(f"output {output['index']} ({shape}): max_diff {shown(output['max_diff'])}")
     for mismatch in result["mismatches"][:12]:
-        words = "the model needs it, and convert does not make it" if mismatch["kind"] == "missing" else "convert makes it, and the model has no such weight"
+        words = (
+            "the model needs it, and convert does not make it"
+            if mismatch["kind"] == "missing"
+            else "convert makes it, and the model has no such weight"
+        )
         console.print(f"[yellow]weight[/] {escape(mismatch['key'])}: {words}")
     for line in result.get("notices", ()):
         console.print(f"[yellow]notice[/] {escape(line)}")
     loop = result.get("loop")
     if loop and loop.get("steps"):
         last = loop["steps"][-1]
-        console.print(f"denoising loop of {len(loop['steps'])} steps: max_diff {shown(loop['steps'][0]['max_diff'])} after the first, {shown(last['max_diff'])} after the last")
+        console.print(
+            f"denoising loop of {len(loop['steps'])} steps: max_diff {shown(loop['steps'][0]['max_diff'])} after the first, {shown(last['max_diff'])} after the last"
+        )
     for drift in result.get("drift", ()):
-        console.print(f"{drift['dtype']} on {drift['device']}: max_diff {shown(drift['max_diff'])} from float32 on the CPU, relative {shown(drift['relative'])}")
+        console.print(
+            f"{drift['dtype']} on {drift['device']}: max_diff {shown(drift['max_diff'])} from float32 on the CPU, relative {shown(drift['relative'])}"
+        )
     console.print(f"[bold {'green' if result['passed'] else 'red'}]{verdict(result)}[/]")
     divergence = result["first_divergence"]
     if divergence:
         reference = divergence["reference_module"]
         beside = f" (reference: {reference})" if reference else ""
-        console.print(f"first divergence: [bold]{escape(where(divergence))}[/]{escape(beside)}, max_diff {shown(divergence['max_diff'])}")
+        console.print(
+            f"first divergence: [bold]{escape(where(divergence))}[/]{escape(beside)}, max_diff {shown(divergence['max_diff'])}"
+        )
         for cause in divergence["causes"]:
-            console.print(f"  [bold]{cause['tag']}[/]  {escape(cause['evidence'])}: max_diff {shown(cause['max_diff_after'])}")
+            console.print(
+                f"  [bold]{cause['tag']}[/]  {escape(cause['evidence'])}: max_diff {shown(cause['max_diff_after'])}"
+            )
         if not divergence["causes"]:
             console.print("  no single change that was tried makes it agree")
     if html is not None:
@@ -113,9 +125,15 @@ def page(result: dict[str, Any], title: str) -> str:
     from html import escape
 
     def rows(lines: list[list[str]], heads: list[str], numbers: set[int]) -> str:
-        head = "".join(f'<th{" class=number" if index in numbers else ""}>{each}</th>' for index, each in enumerate(heads))
+        head = "".join(
+            f"<th{' class=number' if index in numbers else ''}>{each}</th>" for index, each in enumerate(heads)
+        )
         body = "".join(
-            "<tr>" + "".join(f'<td{" class=number" if index in numbers else ""}>{each}</td>' for index, each in enumerate(line)) + "</tr>"
+            "<tr>"
+            + "".join(
+                f"<td{' class=number' if index in numbers else ''}>{each}</td>" for index, each in enumerate(line)
+            )
+            + "</tr>"
             for line in lines
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -124,16 +142,32 @@ def page(result: dict[str, Any], title: str) -> str:
         return f"<code>{escape(text)}</code>" if text else ""
 
     divergence = result["first_divergence"]
-    parts = [f"<h1>Parity of {escape(title)}</h1>", f'<p class="{"passed" if result["passed"] else "failed"}"><strong>{escape(verdict(result))}</strong></p>']
+    parts = [
+        f"<h1>Parity of {escape(title)}</h1>",
+        f'<p class="{"passed" if result["passed"] else "failed"}"><strong>{escape(verdict(result))}</strong></p>',
+    ]
     if divergence:
         beside = f", in the reference {code(divergence['reference_module'])}" if divergence["reference_module"] else ""
         name = code(divergence["target_module"]) or "the model's own forward"
-        parts.append(f"<p>The first module whose inputs agree and whose output does not: {name}{beside}, max_diff {shown(divergence['max_diff'])}.</p>")
+        parts.append(
+            f"<p>The first module whose inputs agree and whose output does not: {name}{beside}, max_diff {shown(divergence['max_diff'])}.</p>"
+        )
     parts += ["<h2>Difference per layer, in execution order</h2>", picture(result)]
     if divergence:
-        lines = [[f"<strong>{each['tag']}</strong>", escape(each["evidence"]), shown(each["max_diff_after"])] for each in divergence["causes"]]
-        parts += ["<h2>Causes that were tried</h2>", rows(lines, ["cause", "evidence", "max_diff after"], {2}) if lines else "<p>No single change that was tried makes it agree.</p>"]
-    outputs = [[str(each["index"]), " x ".join(map(str, each["shape"])), shown(each["max_diff"])] for each in result["outputs"]]
+        lines = [
+            [f"<strong>{each['tag']}</strong>", escape(each["evidence"]), shown(each["max_diff_after"])]
+            for each in divergence["causes"]
+        ]
+        parts += [
+            "<h2>Causes that were tried</h2>",
+            rows(lines, ["cause", "evidence", "max_diff after"], {2})
+            if lines
+            else "<p>No single change that was tried makes it agree.</p>",
+        ]
+    outputs = [
+        [str(each["index"]), " x ".join(map(str, each["shape"])), shown(each["max_diff"])]
+        for each in result["outputs"]
+    ]
     parts += ["<h2>Outputs</h2>", rows(outputs, ["output", "shape", "max_diff"], {2})]
     if result["mismatches"]:
         lines = [[code(each["key"]), each["kind"]] for each in result["mismatches"]]
@@ -141,16 +175,30 @@ def page(result: dict[str, Any], title: str) -> str:
     loop = result.get("loop")
     if loop:
         if loop.get("steps"):
-            lines = [[f"{each['sigma']:.3f}", shown(each["max_diff"]), shown(each["relative"])] for each in loop["steps"]]
+            lines = [
+                [f"{each['sigma']:.3f}", shown(each["max_diff"]), shown(each["relative"])] for each in loop["steps"]
+            ]
             parts += ["<h2>Denoising loop</h2>", rows(lines, ["sigma", "max_diff", "relative"], {0, 1, 2})]
         else:
             parts += ["<h2>Denoising loop</h2>", f"<p>{escape(loop['reason'])}</p>"]
     for drift in result.get("drift", ()):
-        parts += [f"<h2>Drift in {drift['dtype']} on {escape(drift['device'])}</h2>", f"<p>{drift['dtype']} on {escape(drift['device'])}: max_diff {shown(drift['max_diff'])} from float32 on the CPU.</p>"]
-        lines = [[code(each["target_module"]), shown(each["max_diff"]), shown(each["relative"])] for each in drift["layers"]]
-        parts.append(f"<details><summary>{len(lines)} layers</summary>{rows(lines, ['module', 'max_diff', 'relative'], {1, 2})}</details>")
-    lines = [[code(each["target_module"]), code(each["reference_module"]), shown(each["max_diff"]), shown(each["relative"])] for each in result["layers"]]
-    parts.append(f"<details><summary>All {len(lines)} layers</summary>{rows(lines, ['module', 'reference', 'max_diff', 'relative'], {2, 3})}</details>")
+        parts += [
+            f"<h2>Drift in {drift['dtype']} on {escape(drift['device'])}</h2>",
+            f"<p>{drift['dtype']} on {escape(drift['device'])}: max_diff {shown(drift['max_diff'])} from float32 on the CPU.</p>",
+        ]
+        lines = [
+            [code(each["target_module"]), shown(each["max_diff"]), shown(each["relative"])] for each in drift["layers"]
+        ]
+        parts.append(
+            f"<details><summary>{len(lines)} layers</summary>{rows(lines, ['module', 'max_diff', 'relative'], {1, 2})}</details>"
+        )
+    lines = [
+        [code(each["target_module"]), code(each["reference_module"]), shown(each["max_diff"]), shown(each["relative"])]
+        for each in result["layers"]
+    ]
+    parts.append(
+        f"<details><summary>All {len(lines)} layers</summary>{rows(lines, ['module', 'reference', 'max_diff', 'relative'], {2, 3})}</details>"
+    )
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Parity of {escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n<body>\n'

@@ -66,7 +66,11 @@ class Block(nn.Module):
         self.table = nn.Parameter(torch.zeros(1, 6, DIM))
         self.qkv, self.q_rms, self.k_rms, self.out = nn.Linear(DIM, 3 * DIM), Rms(), Rms(), nn.Linear(DIM, DIM)
         self.cross_norm = nn.LayerNorm(DIM, eps=1e-6)
-        self.cross_q, self.cross_kv, self.image_kv = nn.Linear(DIM, DIM), nn.Linear(DIM, 2 * DIM), nn.Linear(DIM, 2 * DIM)
+        self.cross_q, self.cross_kv, self.image_kv = (
+            nn.Linear(DIM, DIM),
+            nn.Linear(DIM, 2 * DIM),
+            nn.Linear(DIM, 2 * DIM),
+        )
         self.cross_q_rms, self.cross_k_rms, self.image_k_rms, self.cross_out = Rms(), Rms(), Rms(), nn.Linear(DIM, DIM)
         self.up, self.down = nn.Linear(DIM, FFN), nn.Linear(FFN, DIM)
 
@@ -113,7 +117,14 @@ class Twin(nn.Module):
         return x.permute(0, 7, 1, 4, 2, 5, 3, 6).reshape(latent.shape[0], 4, *latent.shape[2:])
 
 
-SCALED = {"patch.": 0.02, "layers.0.qkv": 0.02, "layers.0.cross_kv": 0.02, "_rms": 2.5, "down.weight": 8, "end.weight": 2}
+SCALED = {
+    "patch.": 0.02,
+    "layers.0.qkv": 0.02,
+    "layers.0.cross_kv": 0.02,
+    "_rms": 2.5,
+    "down.weight": 8,
+    "end.weight": 2,
+}
 
 
 def build_reference() -> nn.Module:

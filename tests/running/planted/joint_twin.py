@@ -118,10 +118,15 @@ class Twin(nn.Module):
         super().__init__()
         self.x_in, self.c_in = nn.Linear(CHANNELS, DIM), nn.Linear(TEXT, DIM)
         self.time, self.guide, self.pooled = Mlp2(256), Mlp2(256), Mlp2(POOLED)
-        self.doubles, self.singles = nn.ModuleList(Double() for _ in range(2)), nn.ModuleList(Single() for _ in range(3))
+        self.doubles, self.singles = (
+            nn.ModuleList(Double() for _ in range(2)),
+            nn.ModuleList(Single() for _ in range(3)),
+        )
         self.end_mod, self.end = nn.Linear(DIM, 2 * DIM), nn.Linear(DIM, CHANNELS)
 
-    def forward(self, x: Any, c: Any, pooled: Any, t: Any, guidance: Any, x_places: Any, c_places: Any) -> torch.Tensor:
+    def forward(
+        self, x: Any, c: Any, pooled: Any, t: Any, guidance: Any, x_places: Any, c_places: Any
+    ) -> torch.Tensor:
         x, c = self.x_in(x), self.c_in(c)
         time = self.time(embed(t)) + self.guide(embed(guidance))
         time = time + self.pooled(pooled)
@@ -137,7 +142,16 @@ class Twin(nn.Module):
 
 
 #: Activations near eps at the first norms, sharp attention and strong feed-forward layers.
-SCALED = {"x_in.": 0.01, "c_in.": 0.01, "0.x.qkv": 0.01, "0.c.qkv": 0.01, "_rms": 2.5, "down.weight": 8, "narrow.weight": 8, "end.": 3}
+SCALED = {
+    "x_in.": 0.01,
+    "c_in.": 0.01,
+    "0.x.qkv": 0.01,
+    "0.c.qkv": 0.01,
+    "_rms": 2.5,
+    "down.weight": 8,
+    "narrow.weight": 8,
+    "end.": 3,
+}
 
 
 def randomize(model: nn.Module, scaled: dict[str, float]) -> nn.Module:
@@ -174,7 +188,9 @@ def build_target() -> nn.Module:
 
 def make_inputs() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    places = torch.stack(torch.meshgrid(torch.arange(6) * 7.0, torch.arange(5) * 11.0, indexing="ij"), -1).reshape(-1, 2)
+    places = torch.stack(torch.meshgrid(torch.arange(6) * 7.0, torch.arange(5) * 11.0, indexing="ij"), -1).reshape(
+        -1, 2
+    )
     return {
         "x": torch.randn(2, 30, CHANNELS, generator=generator),
         "c": torch.randn(2, 7, TEXT, generator=generator),
@@ -220,7 +236,9 @@ def convert(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for name, key in (("timestep", "time"), ("guidance", "guide"), ("text", "pooled")):
         put(f"time_text_embed.{name}_embedder.linear_1", f"{key}.one")
         put(f"time_text_embed.{name}_embedder.linear_2", f"{key}.two")
-    doubles, singles = ({key.split(".")[1] for key in state if key.startswith(name)} for name in ("doubles.", "singles."))
+    doubles, singles = (
+        {key.split(".")[1] for key in state if key.startswith(name)} for name in ("doubles.", "singles.")
+    )
     for index in map(int, doubles):
         block = f"transformer_blocks.{index}"
         for stream, norm, names, out, added, ff in (

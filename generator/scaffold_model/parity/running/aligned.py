@@ -78,10 +78,9 @@ def layouts(expected: torch.Tensor, shape: tuple[int, ...]) -> Iterator[tuple[st
             yield "its last part", expected.narrow(axis, have[axis] - shape[axis], shape[axis])
         if differing and all(have[axis] == 1 for axis in differing):
             yield "repeated", expected.expand(shape)
-    elif lead == len(shape):
-        # Heads apart from tokens on one side only.
-        if have[0] == 1:
-            yield from layouts(expected[0], shape)
+    elif lead == len(shape) and have[0] == 1:
+        # A batch of one on one side only.
+        yield from layouts(expected[0], shape)
 
 
 def compare(expected: torch.Tensor, actual: torch.Tensor) -> Compared | None:

@@ -46,7 +46,11 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     mismatches = load(target, converted, harness)
     inputs = harness.call("make_inputs")
     if not isinstance(inputs, dict):
-        raise RunningError(f"make_inputs returns a {type(inputs).__name__}, where a dict is needed", path=str(harness.path), hint="return the inputs by name")
+        raise RunningError(
+            f"make_inputs returns a {type(inputs).__name__}, where a dict is needed",
+            path=str(harness.path),
+            hint="return the inputs by name",
+        )
     progress("Running the reference")
     theirs = Trace(reference, inputs)
     with theirs.recording():
@@ -59,7 +63,9 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     largest = max(each["max_diff"] for each in outputs)
     passed = largest < TOLERANCE and not mismatches
     progress("Pairing the modules of both sides by their weights")
-    made = with_own_names(provenance(lambda weights: harness.call("convert", weights), state, converted), reference, state)
+    made = with_own_names(
+        provenance(lambda weights: harness.call("convert", weights), state, converted), reference, state
+    )
     pairing = Pairing(made, target, reference)
     observations = pairing.observe(ours, theirs)
     result: dict[str, Any] = {
@@ -89,16 +95,24 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
             one = drift(harness, target, ours, inputs, actual, device, getattr(torch, dtype))
         except (RuntimeError, AssertionError) as error:
             # No such device, or an operation that it does not have in this dtype.
-            raise RunningError(f"{dtype} on {device} does not run: {error}".splitlines()[0], hint="name another --device or --dtype") from error
+            raise RunningError(
+                f"{dtype} on {device} does not run: {error}".splitlines()[0], hint="name another --device or --dtype"
+            ) from error
         result["drift"].append({**_finite(one), "layers": [_finite(each) for each in one["layers"]]})
     return result
 
 
 def with_own_names(made: dict[str, Made], reference: torch.nn.Module, state: State) -> dict[str, Made]:
     """The provenance with the names that the reference's modules have, where its checkpoint spells them otherwise."""
-    tensors = {**dict(reference.named_buffers(remove_duplicate=False)), **dict(reference.named_parameters(remove_duplicate=False))}
+    tensors = {
+        **dict(reference.named_buffers(remove_duplicate=False)),
+        **dict(reference.named_parameters(remove_duplicate=False)),
+    }
     by_place = {(value.data_ptr(), value.shape): name for name, value in tensors.items()}
-    own = {key: key if key in tensors else by_place.get((value.data_ptr(), value.shape), key) for key, value in state.items()}
+    own = {
+        key: key if key in tensors else by_place.get((value.data_ptr(), value.shape), key)
+        for key, value in state.items()
+    }
     return {
         name: dataclasses.replace(
             one, keys=[own.get(key, key) for key in one.keys], sources=[own.get(key, key) for key in one.sources]
@@ -116,12 +130,22 @@ def component(harness: Harness, name: str | None) -> Harness:
     components = getattr(harness.module, "COMPONENTS", None)
     if not isinstance(components, dict):
         if name:
-            raise RunningError(f"has no components, so no {name}", path=str(harness.path), hint="leave --component away")
+            raise RunningError(
+                f"has no components, so no {name}", path=str(harness.path), hint="leave --component away"
+            )
         return harness
     chosen = name or next(iter(components))
     if chosen not in components:
-        raise RunningError(f"has no component {chosen}", path=str(harness.path), hint=f"name one of {', '.join(components)}")
-    functions = dict(zip(("build_reference", "build_target", "make_inputs", "run_reference", "run_target"), components[chosen], strict=True))
+        raise RunningError(
+            f"has no component {chosen}", path=str(harness.path), hint=f"name one of {', '.join(components)}"
+        )
+    functions = dict(
+        zip(
+            ("build_reference", "build_target", "make_inputs", "run_reference", "run_target"),
+            components[chosen],
+            strict=True,
+        )
+    )
     convert = harness.module.convert
     if len(inspect.signature(convert).parameters) == 2:
         functions["convert"] = lambda state_dict: convert(chosen, state_dict)
@@ -143,14 +167,22 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
 
 def _prepared(model: Any, harness: Harness, function: str) -> torch.nn.Module:
     if not isinstance(model, torch.nn.Module):
-        raise RunningError(f"{function} returns a {type(model).__name__}, where a torch.nn.Module is needed", path=str(harness.path), hint="return the model itself")
+        raise RunningError(
+            f"{function} returns a {type(model).__name__}, where a torch.nn.Module is needed",
+            path=str(harness.path),
+            hint="return the model itself",
+        )
     return model.float().eval().requires_grad_(False)
 
 
 def _converted(harness: Harness, state: State) -> State:
     converted = harness.call("convert", dict(state))
     if not isinstance(converted, dict):
-        raise RunningError(f"convert returns a {type(converted).__name__}, where a dict is needed", path=str(harness.path), hint="return the target's weights by name")
+        raise RunningError(
+            f"convert returns a {type(converted).__name__}, where a dict is needed",
+            path=str(harness.path),
+            hint="return the target's weights by name",
+        )
     return {str(key): value for key, value in converted.items() if isinstance(value, torch.Tensor)}
 
 
@@ -171,7 +203,11 @@ def load(target: torch.nn.Module, converted: State, harness: Harness) -> list[di
     ]
     if wrong:
         more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise RunningError(f"convert makes weights of other shapes: {'; '.join(wrong[:3])}{more}", path=str(harness.path), hint="mend the conversion, or the sizes in build_target")
+        raise RunningError(
+            f"convert makes weights of other shapes: {'; '.join(wrong[:3])}{more}",
+            path=str(harness.path),
+            hint="mend the conversion, or the sizes in build_target",
+        )
     missing = [key for key in own if key not in converted]
     unexpected = [key for key in converted if key not in own]
     if missing and len(missing) == len(own):
@@ -180,10 +216,14 @@ def load(target: torch.nn.Module, converted: State, harness: Harness) -> list[di
             path=str(harness.path), hint="mend the conversion",
         )  # fmt: skip
     target.load_state_dict(converted, strict=False)
-    return [{"key": key, "kind": "missing"} for key in missing] + [{"key": key, "kind": "unexpected"} for key in unexpected]
+    return [{"key": key, "kind": "missing"} for key in missing] + [
+        {"key": key, "kind": "unexpected"} for key in unexpected
+    ]
 
 
-def _outputs(expected: tuple[torch.Tensor, ...], actual: tuple[torch.Tensor, ...], harness: Harness) -> list[dict[str, Any]]:
+def _outputs(
+    expected: tuple[torch.Tensor, ...], actual: tuple[torch.Tensor, ...], harness: Harness
+) -> list[dict[str, Any]]:
     shapes = [[tuple(each.shape) for each in side] for side in (expected, actual)]
     if shapes[0] != shapes[1]:
         raise RunningError(
@@ -191,7 +231,12 @@ def _outputs(expected: tuple[torch.Tensor, ...], actual: tuple[torch.Tensor, ...
             path=str(harness.path), hint="bring both to one layout there",
         )  # fmt: skip
     return [
-        {"index": index, "shape": list(one.shape), "max_diff": measure(one, other)[0], "mean_abs": float(one.float().abs().mean())}
+        {
+            "index": index,
+            "shape": list(one.shape),
+            "max_diff": measure(one, other)[0],
+            "mean_abs": float(one.float().abs().mean()),
+        }
         for index, (one, other) in enumerate(zip(expected, actual, strict=True))
     ]
 
@@ -201,7 +246,12 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
     found: list[tuple[int, dict[str, Any]]] = []
     for each in observations:
         if each.side == "out":
-            found.append((each.event.end, _layer(each.event.path, each.reference, each.compared.max_diff, each.compared.relative)))
+            found.append(
+                (
+                    each.event.end,
+                    _layer(each.event.path, each.reference, each.compared.max_diff, each.compared.relative),
+                )
+            )
     leaves = {each.event.path for each in observations}
     parted = min((each.at for each in observations if not each.compared.agrees), default=ours.count)
     by_path: dict[str, list[Visit]] = {}
@@ -222,7 +272,11 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
         made = [each for each in tensors_in(other.output) if each.is_floating_point()]
         worst: tuple[float, float] | None = None
         for one in given:
-            fits = [compare(each, one) for each in made if each.shape[-1:] == one.shape[-1:] and each.numel() == one.numel()]
+            fits = [
+                compare(each, one)
+                for each in made
+                if each.shape[-1:] == one.shape[-1:] and each.numel() == one.numel()
+            ]
             best = min((fit for fit in fits if fit is not None), key=lambda fit: fit.relative, default=None)
             if best is None:
                 worst = None
@@ -235,7 +289,12 @@ def layers(ours: Trace, theirs: Trace, pairing: Pairing, observations: list[Obse
 
 
 def _layer(path: str, reference: str, largest: float, relative: float) -> dict[str, Any]:
-    return {"target_module": path, "reference_module": reference, "max_diff": _number(largest), "relative": _number(relative)}
+    return {
+        "target_module": path,
+        "reference_module": reference,
+        "max_diff": _number(largest),
+        "relative": _number(relative),
+    }
 
 
 def _number(value: float) -> float | None:
@@ -249,9 +308,13 @@ def _shown(found: Divergence) -> dict[str, Any]:
         "reference_module": found.reference_module,
         "max_diff": _number(found.max_diff),
         "causes": [
-            {"tag": fit.edit.tag, "evidence": f"with {fit.edit.evidence} it agrees" if fit.relative < 1e-3 else f"with {fit.edit.evidence} it comes nearest", "max_diff_after": _number(fit.max_diff)}
+            {
+                "tag": fit.edit.tag,
+                "evidence": f"with {fit.edit.evidence} it agrees"
+                if fit.relative < 1e-3
+                else f"with {fit.edit.evidence} it comes nearest",
+                "max_diff_after": _number(fit.max_diff),
+            }
             for fit in found.causes
         ],
     }
-
-

@@ -80,8 +80,8 @@ def events(trace: Trace, modules: Iterable[str]) -> dict[str, list[Event]]:
             taken = next(tensors_in((visit.args, visit.kwargs)), None)
             if taken is not None:
                 uses = found.setdefault(visit.path, [])
-                parent = visit.parent.path if visit.parent else None
-                uses.append(Event(visit.path, len(uses), visit.start, visit.end, taken, visit.output, parent))
+                user = visit.parent.path if visit.parent else None
+                uses.append(Event(visit.path, len(uses), visit.start, visit.end, taken, visit.output, user))
     for call in trace.calls.values():
         if call.name not in _WITH_WEIGHTS or call.results[0] is None:
             continue
@@ -171,7 +171,7 @@ class Pairing:
         ours = events(target, self.keys)
         theirs = events(reference, {each for sources in self.of.values() for each in sources})
         found: list[Observation] = []
-        for path, uses in ours.items():
+        for uses in ours.values():
             for use in uses:
                 found += self._sides(use, len(uses), theirs)
         return sorted(found, key=lambda each: (each.at, each.side == "in"))
@@ -199,7 +199,9 @@ class Pairing:
                 found.append(best)
         return found
 
-    def _uses(self, paths: list[str], number: int, count: int, theirs: dict[str, list[Event]]) -> list[dict[str, Event]]:
+    def _uses(
+        self, paths: list[str], number: int, count: int, theirs: dict[str, list[Event]]
+    ) -> list[dict[str, Event]]:
         """Which use of the reference's modules goes with a use of the target's: the same one, or any if they are not as many."""
         names = set(paths)
         if any(name not in theirs for name in names):

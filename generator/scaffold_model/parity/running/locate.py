@@ -35,7 +35,10 @@ class Divergence:
 
 
 def first_place(
-    observations: list[Observation], expected: tuple[torch.Tensor, ...], actual: tuple[torch.Tensor, ...], tolerance: float
+    observations: list[Observation],
+    expected: tuple[torch.Tensor, ...],
+    actual: tuple[torch.Tensor, ...],
+    tolerance: float,
 ) -> Place:
     """The first use that differs by more than rounding and what rounding had grown to before; else the output that differs."""
     largest = 0.0
@@ -82,12 +85,18 @@ def diverge(
     expected, actual = outputs
     place = first_place(observations, expected, actual, tolerance)
     until = place.seen.at if place.seen else target.count
-    context = Context(target, reference, pairing, observations, place, agreeing_blocks(target, reference, pairing, until))
+    context = Context(
+        target, reference, pairing, observations, place, agreeing_blocks(target, reference, pairing, until)
+    )
     context.inputs, context.outputs, context.unknown = inputs, list(actual), unknown
     context.ends = target.count
     context.until = until
     stage_visit = _stage(context)
-    context.around = [visit for visit in reversed(target.visits) if visit.start <= context.until <= visit.end and visit.args is not None]
+    context.around = [
+        visit
+        for visit in reversed(target.visits)
+        if visit.start <= context.until <= visit.end and visit.args is not None
+    ]
     context.around = [visit for visit in context.around if _holds(visit, context)]
     context.stage_owner = stage_visit.path if stage_visit else ""
     stage = Stage(target.model, run, stage_visit, target.visits)
@@ -114,12 +123,20 @@ def agreeing_blocks(target: Trace, reference: Trace, pairing: Pairing, until: in
     found: set[tuple[int, int]] = set()
     for visit in target.visits:
         counterpart = pairing.counterpart(visit.path) if visit.path and visit.end <= until else None
-        if not counterpart or len(theirs.get(counterpart, ())) <= visit.number or visit.path in pairing.keys and not _nested(target, visit):
+        if (
+            not counterpart
+            or len(theirs.get(counterpart, ())) <= visit.number
+            or (visit.path in pairing.keys and not _nested(target, visit))
+        ):
             continue
         made = [each for each in tensors_in(theirs[counterpart][visit.number].output) if each.is_floating_point()]
         given = [each for each in tensors_in(visit.output) if each.is_floating_point()]
         for one in given:
-            fits = (compare(other, one) for other in made if other.shape[-1:] == one.shape[-1:] and other.numel() >= one.numel())
+            fits = (
+                compare(other, one)
+                for other in made
+                if other.shape[-1:] == one.shape[-1:] and other.numel() >= one.numel()
+            )
             if any(fit is not None and fit.agrees and fit.how != "rolled" for fit in fits):
                 origin = target.origin(one)
                 if isinstance(origin, tuple):
@@ -201,7 +218,9 @@ class Pool:
         one, size = _weighted(value), value.numel()
         if size not in self.ordered:
             self.ordered[size] = [_weighted(each) for each in self.tensors.get(size, ())]
-        return any(abs(one[0] - other[0]) <= 2e-5 * max(other[1], 1e-9) for other in self.ordered.get(value.numel(), ()))
+        return any(
+            abs(one[0] - other[0]) <= 2e-5 * max(other[1], 1e-9) for other in self.ordered.get(value.numel(), ())
+        )
 
     def __contains__(self, value: torch.Tensor) -> bool:
         if not value.is_floating_point() or value.numel() <= 1:
@@ -229,7 +248,11 @@ def _places(count: int) -> torch.Tensor:
 
 def _moments(value: torch.Tensor) -> tuple[float, float, float]:
     value = value.double()
-    return float(value.abs().sum()), float(value.square().sum()), float((value * value.abs()).sum() + value.pow(3).sum())
+    return (
+        float(value.abs().sum()),
+        float(value.square().sum()),
+        float((value * value.abs()).sum() + value.pow(3).sum()),
+    )
 
 
 def _given_right(context: Context, pool: Pool, fits: list[Fit]) -> Fit:
@@ -237,10 +260,18 @@ def _given_right(context: Context, pool: Pool, fits: list[Fit]) -> Fit:
     best = fits[0]
     if not best.edit.tag.startswith("rope-"):
         return best
-    alike = [fit for fit in fits if (fit.remaining, fit.edit.rank, fit.edit.tag) == (best.remaining, best.edit.rank, best.edit.tag)]
+    alike = [
+        fit
+        for fit in fits
+        if (fit.remaining, fit.edit.rank, fit.edit.tag) == (best.remaining, best.edit.rank, best.edit.tag)
+    ]
     for fit in alike:
         index = max(fit.edit.patches, default=-1)
-        visits = [visit for visit in context.target.visits if visit.path == fit.edit.owner and visit.start <= index <= visit.end]
+        visits = [
+            visit
+            for visit in context.target.visits
+            if visit.path == fit.edit.owner and visit.start <= index <= visit.end
+        ]
         taken = list(tensors_in((visits[-1].args, visits[-1].kwargs))) if visits and fit.edit.owner else []
         if all(pool.in_order(each) for each in taken):
             return fit
@@ -277,7 +308,9 @@ def _by_flow(context: Context, pool: Pool) -> str:
         if not before or before[0].compared.agrees:
             return seen.event.path
     owners = {call.owner for call in context.suspects if call.index not in context.cleared}
-    ended = [visit for visit in context.target.visits if visit.path and visit.path in owners and visit.end <= context.until]
+    ended = [
+        visit for visit in context.target.visits if visit.path and visit.path in owners and visit.end <= context.until
+    ]
     for visit in sorted(ended, key=lambda each: each.end):
         inside = any(call.owner == visit.path and visit.start <= call.index < visit.end for call in context.suspects)
         given = [each for each in tensors_in(visit.output) if each.is_floating_point()]

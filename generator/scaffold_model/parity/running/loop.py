@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,8 +15,14 @@ from .trace import Trace, tensors_in
 
 
 def denoise(
-    harness: Harness, reference: torch.nn.Module, target: torch.nn.Module, inputs: dict[str, Any],
-    shape: tuple[int, ...], steps: int, seconds: float, progress: Callable[[str], None],
+    harness: Harness,
+    reference: torch.nn.Module,
+    target: torch.nn.Module,
+    inputs: dict[str, Any],
+    shape: tuple[int, ...],
+    steps: int,
+    seconds: float,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Euler steps from noise to nothing, each side on its own samples.
 
@@ -45,7 +52,7 @@ def denoise(
     found: list[dict[str, Any]] = []
     reason = None
     ends = time.monotonic() + seconds
-    for number, (sigma, following) in enumerate(zip(sigmas, sigmas[1:], strict=False), 1):
+    for number, (sigma, following) in enumerate(pairwise(sigmas), 1):
         if time.monotonic() > ends:
             reason = f"stopped after {number - 1} of {steps} steps, for want of time"
             break
@@ -53,7 +60,9 @@ def denoise(
         sides = (("run_reference", reference), ("run_target", target))
         with torch.no_grad():
             for side, (function, model) in enumerate(sides):
-                velocity = harness.outputs(function, model, harness.call("step_inputs", inputs, samples[side], sigma))[0]
+                velocity = harness.outputs(function, model, harness.call("step_inputs", inputs, samples[side], sigma))[
+                    0
+                ]
                 samples[side] = samples[side] + (following - sigma) * velocity
         largest, relative = measure(*samples)
         found.append({"sigma": following, "max_diff": largest, "relative": relative})
@@ -61,8 +70,13 @@ def denoise(
 
 
 def drift(
-    harness: Harness, target: torch.nn.Module, trace: Trace, inputs: dict[str, Any], expected: tuple[torch.Tensor, ...],
-    device: str, dtype: torch.dtype,
+    harness: Harness,
+    target: torch.nn.Module,
+    trace: Trace,
+    inputs: dict[str, Any],
+    expected: tuple[torch.Tensor, ...],
+    device: str,
+    dtype: torch.dtype,
 ) -> dict[str, Any]:
     """How far the target in a dtype, on a device, is from itself in float32 on the CPU. The target is left there.
 
@@ -84,7 +98,11 @@ def drift(
     layers = []
     for visit in sorted(other.visits, key=lambda each: (each.end, -each.start)):
         before, after = (list(tensors_in(each)) for each in (known.get((visit.path, visit.number)), visit.output))
-        pairs = [(one, two.cpu()) for one, two in zip(before, after, strict=False) if one.shape == two.shape and one.is_floating_point()]
+        pairs = [
+            (one, two.cpu())
+            for one, two in zip(before, after, strict=False)
+            if one.shape == two.shape and one.is_floating_point()
+        ]
         if visit.path and pairs:
             worst = max((measure(one.float(), two.float()) for one, two in pairs), key=lambda each: each[1])
             layers.append({"target_module": visit.path, "max_diff": worst[0], "relative": worst[1]})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -79,7 +78,7 @@ def provenance(convert: Callable[[State], State], state: State, converted: State
         # A conversion makes as much as the model is large; one at a time is enough.
         del made
     found = {
-        name: _made(*(facet[name] for facet in facets), keys, state)
+        name: _made(facets[0][name], facets[1][name], facets[2][name], keys, state)
         for name in facets[0]
         if all(name in facet for facet in facets)
     }

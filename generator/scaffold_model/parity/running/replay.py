@@ -13,14 +13,14 @@ from torch.overrides import TorchFunctionMode
 from .trace import Visit, tensors_in
 
 #: Takes the function, its arguments and its keyword arguments, and gives the result that the model goes on with.
-Patch = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+Patch = Callable[..., Any]
 
 
 class Reached(BaseException):
     """What was to be seen has been seen. No `Exception`, so that nothing on the way catches it."""
 
 
-class Replay(TorchFunctionMode):
+class Replay(TorchFunctionMode):  # type: ignore[misc]
     """Counts calls as `trace.Trace` does, and runs patches in place of the calls that they are for."""
 
     def __init__(self, start: int, patches: Mapping[int, Patch], last: int | None = None) -> None:
@@ -63,7 +63,11 @@ class Stage:
     """
 
     def __init__(
-        self, model: torch.nn.Module, run: Callable[[], tuple[torch.Tensor, ...]], visit: Visit | None, visits: list[Visit]
+        self,
+        model: torch.nn.Module,
+        run: Callable[[], tuple[torch.Tensor, ...]],
+        visit: Visit | None,
+        visits: list[Visit],
     ) -> None:
         self.model, self.visit = model, visit
         self._run = run
@@ -81,7 +85,9 @@ class Stage:
         """The stage that is all of the model."""
         return Stage(self.model, self._run, None, self.visits)
 
-    def run(self, patches: Mapping[int, Patch], points: list[Point], *, hooks: Any = None, stop: bool = True) -> dict[int, Any]:
+    def run(
+        self, patches: Mapping[int, Patch], points: list[Point], *, hooks: Any = None, stop: bool = True
+    ) -> dict[int, Any]:
         """What is at some points, by the index of the point, and the outputs under -1.
 
         Args:
@@ -134,7 +140,11 @@ class Stage:
             inside = self.visit is None or (visit.start >= self.start and visit.end <= self.visit.end)
             if not inside or not visit.path or visit is self.visit or visit.start < end or visit.end > first:
                 continue
-            if visit.output is None or "forward" in vars(self.model.get_submodule(visit.path)) or visit.end <= visit.start:
+            if (
+                visit.output is None
+                or "forward" in vars(self.model.get_submodule(visit.path))
+                or visit.end <= visit.start
+            ):
                 continue
             if any(path == visit.path or path.startswith(visit.path + ".") for path in looked_at):
                 continue

@@ -108,7 +108,7 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(each)
 
 
-class Trace(TorchFunctionMode):
+class Trace(TorchFunctionMode):  # type: ignore[misc]
     """Records a run of a model.
 
     Args:

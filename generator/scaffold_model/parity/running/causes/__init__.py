@@ -60,7 +60,9 @@ def hypotheses(context: Context, progress: Callable[[str], None]) -> Iterator[Ed
             # report says so.
             if os.environ.get("SCAFFOLD_MODEL_TRACEBACK"):
                 raise
-            progress(f"Hypotheses of {maker.__module__.rpartition('.')[2]} can not be made: {type(error).__name__}: {error}")
+            progress(
+                f"Hypotheses of {maker.__module__.rpartition('.')[2]} can not be made: {type(error).__name__}: {error}"
+            )
     return iter(sorted(made, key=lambda edit: edit.rank))
 
 

@@ -57,7 +57,9 @@ def _scales(context: Context, call: Call) -> Edits:
     usual = width**-0.5
     now = _given(call, "scale") or usual
     theirs = [
-        _given(each, "scale") for each in context.reference.calls.values() if each.name == SDPA and _given(each, "scale")
+        _given(each, "scale")
+        for each in context.reference.calls.values()
+        if each.name == SDPA and _given(each, "scale")
     ]
     for scale in dict.fromkeys(
         [usual, *theirs, 1.0, 1 / width, (width * heads) ** -0.5, (width / 2) ** -0.5, (2 * width) ** -0.5, width**-0.25,
@@ -81,7 +83,11 @@ def _candidates(context: Context) -> list[torch.Tensor]:
 def _masks(context: Context, call: Call) -> Edits:
     owner, words = call.owner or "", context.words(call)
     mask = _given(call, "attn_mask")
-    group = [each for each in context.target.calls.values() if each.name == SDPA and each.owner == call.owner and each.index <= context.until]
+    group = [
+        each
+        for each in context.target.calls.values()
+        if each.name == SDPA and each.owner == call.owner and each.index <= context.until
+    ]
     if isinstance(mask, torch.Tensor):
         if mask.dtype == torch.bool:
             flipped = ~mask
@@ -101,7 +107,9 @@ def _masks(context: Context, call: Call) -> Edits:
             tried.append(other)
     for other in _candidates(context):
         length, keys = other.shape[-1], key.shape[2]
-        flat = other.reshape(other.shape[0], -1) if other.ndim <= 4 and other.numel() == other.shape[0] * length else None
+        flat = (
+            other.reshape(other.shape[0], -1) if other.ndim <= 4 and other.numel() == other.shape[0] * length else None
+        )
         if flat is None:
             continue
         for each in (flat, ~flat):
@@ -115,7 +123,13 @@ def _masks(context: Context, call: Call) -> Edits:
             torch.broadcast_shapes(tuple(other.shape), shape)
         except RuntimeError:
             continue
-        tag = "mask-ignored" if not isinstance(mask, torch.Tensor) else "mask-polarity" if number >= len(theirs) else "mask-ignored"
+        tag = (
+            "mask-ignored"
+            if not isinstance(mask, torch.Tensor)
+            else "mask-polarity"
+            if number >= len(theirs)
+            else "mask-ignored"
+        )
         patches = {each.index: _with(attn_mask=other) for each in group if each.index == call.index}
         yield Edit(tag, f"the reference's mask, or that of the inputs, in {words}", owner, patches, 3)
 
@@ -132,7 +146,13 @@ def _roles(context: Context, call: Call) -> Edits:
                 three = [given[names[index]] for index in order]
                 return func(**{**given, **dict(zip(names, three, strict=True))})
 
-            yield Edit("weight-order", f"{shown} as query, key, value of {context.words(call)}", call.owner or "", {call.index: patch}, 4)
+            yield Edit(
+                "weight-order",
+                f"{shown} as query, key, value of {context.words(call)}",
+                call.owner or "",
+                {call.index: patch},
+                4,
+            )
 
 
 def _transposed(x: torch.Tensor) -> torch.Tensor:
@@ -159,8 +179,19 @@ def _heads(context: Context, call: Call) -> Edits:
     def same(x: torch.Tensor) -> torch.Tensor:
         return x
 
-    inputs = {"channels as (dim, heads)": _transposed, "channels as (heads, dim)": _back, "tokens before heads": _mixed, "as they are": same}
-    outputs = {"as it is": same, "(dim, heads)": _transposed, "(heads, dim)": _back, "heads before tokens": _unmixed, "tokens before heads": _mixed}
+    inputs = {
+        "channels as (dim, heads)": _transposed,
+        "channels as (heads, dim)": _back,
+        "tokens before heads": _mixed,
+        "as they are": same,
+    }
+    outputs = {
+        "as it is": same,
+        "(dim, heads)": _transposed,
+        "(heads, dim)": _back,
+        "heads before tokens": _unmixed,
+        "tokens before heads": _mixed,
+    }
     for (one, change), (other, finish) in itertools.product(inputs.items(), outputs.items()):
         if change is same and finish is same:
             continue
@@ -184,7 +215,13 @@ def _merged(context: Context) -> Edits:
                 for one, other in ((-1, -2), (1, 2), (-2, -3)):
                     change = _reread(one, other)
                     patches = {each.index: after(change) for each in calls}
-                    yield Edit(_axes_tag(context, call), f"two axes read in the other order after {context.words(call)}", call.owner or "", patches, 4)
+                    yield Edit(
+                        _axes_tag(context, call),
+                        f"two axes read in the other order after {context.words(call)}",
+                        call.owner or "",
+                        patches,
+                        4,
+                    )
             if len(call.shape) == 3:
                 taken = next(tensors_in(call.args), None)
                 if taken is not None and taken.ndim == 4:
@@ -195,7 +232,13 @@ def _merged(context: Context) -> Edits:
                             )
                             for each in calls
                         }
-                        yield Edit(_axes_tag(context, call), f"axes {one} and {other} exchanged before {context.words(call)}", call.owner or "", patches, 4)
+                        yield Edit(
+                            _axes_tag(context, call),
+                            f"axes {one} and {other} exchanged before {context.words(call)}",
+                            call.owner or "",
+                            patches,
+                            4,
+                        )
 
 
 def _axes_tag(context: Context, call: Call) -> str:
@@ -208,7 +251,10 @@ def _axes_tag(context: Context, call: Call) -> str:
         if call.index in rotated:
             return "rope-layout"
 
-    attention = any(each.name in (SDPA, "softmax") and each.index < call.index and each.owner == call.owner for each in context.suspects)
+    attention = any(
+        each.name in (SDPA, "softmax") and each.index < call.index and each.owner == call.owner
+        for each in context.suspects
+    )
     return "head-layout" if attention or in_attention(context, call) else "patch-order"
 
 
@@ -242,27 +288,43 @@ def _manual(context: Context, call: Call) -> Edits:
     scores = call.args[0] if call.args else None
     if not isinstance(scores, torch.Tensor) or scores.ndim < 3:
         return
-    widths = {each.shape[-1] for each in context.suspects if each.index < call.index and each.owner == owner and len(each.shape) == scores.ndim}
-    factors = {f"{width}**{power:g}": float(width) ** power for width in sorted(widths) for power in (-0.5, 0.5, -1.0, 1.0)}
+    widths = {
+        each.shape[-1]
+        for each in context.suspects
+        if each.index < call.index and each.owner == owner and len(each.shape) == scores.ndim
+    }
+    factors = {
+        f"{width}**{power:g}": float(width) ** power for width in sorted(widths) for power in (-0.5, 0.5, -1.0, 1.0)
+    }
     for name, factor in factors.items():
-        patch = lambda func, args, kwargs, factor=factor: func(args[0] * factor, *args[1:], **kwargs)  # noqa: E731
-        yield Edit("softmax-scale", f"the scores times {name} before {context.words(call)}", owner, {call.index: patch}, 3)
+        patch = lambda func, args, kwargs, factor=factor: func(args[0] * factor, *args[1:], **kwargs)
+        yield Edit(
+            "softmax-scale", f"the scores times {name} before {context.words(call)}", owner, {call.index: patch}, 3
+        )
     for other in _candidates(context):
         for each in (other, ~other):
             if each.shape[-1] == scores.shape[-1]:
                 mask = each.reshape(each.shape[0], *([1] * (scores.ndim - 2)), each.shape[-1])
-                patch = lambda func, args, kwargs, mask=mask: func(args[0].masked_fill(~mask, float("-inf")), *args[1:], **kwargs)  # noqa: E731
-                yield Edit("mask-ignored", f"the mask of the inputs before {context.words(call)}", owner, {call.index: patch}, 3)
+                patch = lambda func, args, kwargs, mask=mask: func(
+                    args[0].masked_fill(~mask, float("-inf")), *args[1:], **kwargs
+                )
+                yield Edit(
+                    "mask-ignored",
+                    f"the mask of the inputs before {context.words(call)}",
+                    owner,
+                    {call.index: patch},
+                    3,
+                )
 
 
 def _filled(context: Context, call: Call) -> Edits:
     owner, words = call.owner or "", context.words(call)
     if call.name == "masked_fill":
-        flip = lambda func, args, kwargs: func(args[0], ~args[1], *args[2:], **kwargs)  # noqa: E731
+        flip = lambda func, args, kwargs: func(args[0], ~args[1], *args[2:], **kwargs)
         yield Edit("mask-polarity", f"the mask of {words} inverted", owner, {call.index: flip}, 2)
         yield Edit("mask-ignored", f"no mask in {words}", owner, {call.index: instead(same_tensor)}, 3)
     elif len(call.args) == 3:
-        flip = lambda func, args, kwargs: func(~args[0], *args[1:], **kwargs)  # noqa: E731
+        flip = lambda func, args, kwargs: func(~args[0], *args[1:], **kwargs)
         yield Edit("mask-polarity", f"the mask of {words} inverted", owner, {call.index: flip}, 2)
 
 
@@ -277,9 +339,13 @@ def masks_inside(context: Context) -> Edits:
         if call.name == "bitwise_not":
             yield Edit("mask-polarity", f"{words} left out", owner, {call.index: instead(same_tensor)}, 1)
         elif value is not None and value.dtype == torch.bool:
-            yield Edit("mask-polarity", f"the mask inverted after {words}", owner, {call.index: after(lambda x: ~x)}, 3)
+            yield Edit(
+                "mask-polarity", f"the mask inverted after {words}", owner, {call.index: after(lambda x: ~x)}, 3
+            )
         elif call.name in ("rsub", "sub"):
-            yield Edit("mask-polarity", f"the mask inverted after {words}", owner, {call.index: after(lambda x: 1 - x)}, 2)
+            yield Edit(
+                "mask-polarity", f"the mask inverted after {words}", owner, {call.index: after(lambda x: 1 - x)}, 2
+            )
         if call.name in ("eq", "ne", "gt", "lt", "ge", "le") and numbers(call):
             yield Edit("mask-polarity", f"{words} inverted", owner, {call.index: after(lambda x: ~x)}, 2)
 
@@ -297,9 +363,8 @@ def exchanged_weights(context: Context) -> Edits:
     event = context.event
     if event is None or context.place.seen is None:
         return
-    boundary = {parent for call in context.slice for parent in call.parents if parent in context.good}
-    origin = context.target.origin(event.taken)
-    boundary |= {origin} & context.good
+    taken = [context.target.origin(event.taken), *(parent for call in context.slice for parent in call.parents)]
+    boundary = {origin for origin in taken if origin in context.good}
     givers = [
         each.event.path
         for each in context.observations
@@ -322,7 +387,9 @@ def _exchanged(context: Context, mine_path: str, event: Event) -> Edits:
         near = path.rpartition(".")[0] == parent or path.split(".")[:-2] == mine_path.split(".")[:-2]
         if path == mine_path or not near:
             continue
-        other = {key.rpartition(".")[2]: value for key, value in context.pairing.weights.items() if owner_of(key) == path}
+        other = {
+            key.rpartition(".")[2]: value for key, value in context.pairing.weights.items() if owner_of(key) == path
+        }
         if {name: value.shape for name, value in other.items()} != shapes or path not in uses or mine_path not in uses:
             continue
         mine = {key.rpartition(".")[2]: value for key, value in own.items()}
@@ -330,7 +397,10 @@ def _exchanged(context: Context, mine_path: str, event: Event) -> Edits:
 
         def patch(func: Any, args: Any, kwargs: Any, swap: Any = swap) -> Any:
             changed = [swap.get(id(each), each) if isinstance(each, torch.Tensor) else each for each in args]
-            named = {key: swap.get(id(each), each) if isinstance(each, torch.Tensor) else each for key, each in kwargs.items()}
+            named = {
+                key: swap.get(id(each), each) if isinstance(each, torch.Tensor) else each
+                for key, each in kwargs.items()
+            }
             return func(*changed, **named)
 
         patches = {call.index: patch for each in (path, mine_path) for call in uses[each]}
@@ -341,4 +411,11 @@ def _exchanged(context: Context, mine_path: str, event: Event) -> Edits:
         in_code = vector and (called != defined or len(uses[path]) != len(uses[mine_path]))
         tag = "qk-norm" if in_code else "weight-order"
         owner = (event.owner or "") if in_code else called[0]
-        yield Edit(tag, f"the weights of {called[0]} and {called[1]} exchanged", owner, patches, 2, frozenset({path, mine_path}))
+        yield Edit(
+            tag,
+            f"the weights of {called[0]} and {called[1]} exchanged",
+            owner,
+            patches,
+            2,
+            frozenset({path, mine_path}),
+        )

@@ -107,7 +107,12 @@ class Context:
         self.good |= whole
         self.cleared: set[int] = set()
         for each in observations:
-            if each.compared.agrees and each.compared.how != "rolled" and (place.seen is None or each.at <= place.seen.at) and each.side == "in":
+            if (
+                each.compared.agrees
+                and each.compared.how != "rolled"
+                and (place.seen is None or each.at <= place.seen.at)
+                and each.side == "in"
+            ):
                 self.cleared |= {call.index for call in self.behind(each.event.taken)}
         if place.seen is not None and place.seen.side == "out":
             event = place.seen.event
@@ -123,8 +128,7 @@ class Context:
         self.suspects = [
             call
             for call in self.slice
-            if call.owner is not None
-            and (call.index not in self.cleared or self._ends(call, begin))
+            if call.owner is not None and (call.index not in self.cleared or self._ends(call, begin))
         ]
         origin = target.origin(begin)
         self.roots = target.roots([origin])
@@ -156,7 +160,11 @@ class Context:
 
     def _named(self, roots: frozenset[str], pattern: str) -> bool:
         names = [root for root in roots if root not in ("param", "buffer")]
-        return any(re.search(pattern, each, re.I) for root in names for each in (root, self.target.names_of_arguments.get(root, "")))
+        return any(
+            re.search(pattern, each, re.I)
+            for root in names
+            for each in (root, self.target.names_of_arguments.get(root, ""))
+        )
 
     def of_guidance(self, roots: frozenset[str]) -> bool:
         """Whether something comes from the guidance scale alone."""
@@ -170,7 +178,11 @@ class Context:
         """Whether a call is on the way of positions to rotary embeddings: no weights, no timestep, no latents."""
         if "param" in call.roots or self.of_time(call.roots) or self.of_guidance(call.roots):
             return False
-        return self.trig[call.index] or not call.roots - {"buffer"} or self._named(call.roots, r"ids?$|pos|coord|grid|freq|rot")
+        return (
+            self.trig[call.index]
+            or not call.roots - {"buffer"}
+            or self._named(call.roots, r"ids?$|pos|coord|grid|freq|rot")
+        )
 
     def conditioning(self, call: Call) -> bool:
         """Whether a call's result comes from no sequence: from timestep, guidance, pooled text and weights only."""
@@ -185,7 +197,7 @@ Edits = Iterator[Edit]
 Maker = Callable[[Context], Edits]
 
 
-def after(change: Callable[[Any], Any]) -> Patch:
+def after(change: Callable[..., Any]) -> Patch:
     """A patch that changes what a call gives."""
 
     def patch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

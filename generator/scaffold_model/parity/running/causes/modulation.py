@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..replay import Patch
 from ..trace import Call, Source
 from .base import Context, Edit, Edits, after, instead, numbers, operands
 from .norms import in_attention
@@ -79,11 +80,21 @@ def _tables(context: Context) -> Edits:
                 if count == 6:
                     orders += [[1, 0, 2, 4, 3, 5], [3, 4, 5, 0, 1, 2]]
                 for order in orders:
-                    patch = lambda func, args, kwargs, at=position, axis=axis, order=order: func(  # noqa: E731
-                        *[each.index_select(axis, torch.tensor(order)) if index == at else each for index, each in enumerate(args)], **kwargs
+                    patch = lambda func, args, kwargs, at=position, axis=axis, order=order: func(
+                        *[
+                            each.index_select(axis, torch.tensor(order)) if index == at else each
+                            for index, each in enumerate(args)
+                        ],
+                        **kwargs,
                     )
                     shown = ", ".join(map(str, order))
-                    yield Edit("modulation-order", f"the parts of {origin.name} in the order {shown}", call.owner or "", {call.index: patch}, 3)
+                    yield Edit(
+                        "modulation-order",
+                        f"the parts of {origin.name} in the order {shown}",
+                        call.owner or "",
+                        {call.index: patch},
+                        3,
+                    )
 
 
 def _role_tag(context: Context, call: Call, pair: tuple[int, int]) -> str:
@@ -114,17 +125,24 @@ def _reordered(context: Context, call: Call) -> Edits:
             order[one], order[other] = other, one
             orders.append((tuple(order), (one, other)))
     if count == 6 and len(set(call.shapes)) == 1:
-        orders += [((1, 0, 2, 4, 3, 5), (0, 1)), ((3, 4, 5, 0, 1, 2), (0, 3)), ((0, 2, 4, 1, 3, 5), (0, 1)), ((0, 3, 1, 4, 2, 5), (0, 1))]
+        orders += [
+            ((1, 0, 2, 4, 3, 5), (0, 1)),
+            ((3, 4, 5, 0, 1, 2), (0, 3)),
+            ((0, 2, 4, 1, 3, 5), (0, 1)),
+            ((0, 3, 1, 4, 2, 5), (0, 1)),
+        ]
     if 3 <= count <= 6 and len(set(call.shapes)) == 1:
         orders += [((*range(step, count), *range(step)), (0, 1)) for step in range(1, count)]
     if count == 3 and len(set(call.shapes)) == 1:
         orders += [(order, (0, 1)) for order in itertools.permutations(range(3))]
-    for order, pair in dict(orders).items():
-        if order == tuple(range(count)):
+    for numbers_, pair in dict(orders).items():
+        if numbers_ == tuple(range(count)):
             continue
-        patch = after(lambda result, order=order: [result[index] for index in order])
-        shown = ", ".join(map(str, order))
-        yield Edit(_role_tag(context, call, pair), f"the parts of {words} in the order {shown}", owner, {call.index: patch}, 3)
+        patch = after(lambda result, order=numbers_: [result[index] for index in order])
+        shown = ", ".join(map(str, numbers_))
+        yield Edit(
+            _role_tag(context, call, pair), f"the parts of {words} in the order {shown}", owner, {call.index: patch}, 3
+        )
     sizes = [shape[-1] for shape in call.shapes]
     axis = call.kwargs.get("dim", call.args[2] if len(call.args) > 2 and isinstance(call.args[2], int) else None)
     if call.name in ("split", "split_with_sizes") and axis is not None and count == 2:
@@ -149,7 +167,12 @@ def _indexed(context: Context) -> Edits:
     for one, other in itertools.combinations(taken, 2):
         if one.index not in suspects and other.index not in suspects:
             continue
-        if one.parents != other.parents or one.owner != other.owner or one.shape != other.shape or one.args[1:] == other.args[1:]:
+        if (
+            one.parents != other.parents
+            or one.owner != other.owner
+            or one.shape != other.shape
+            or one.args[1:] == other.args[1:]
+        ):
             continue
         if not _plain(one.args[1:]) or not _plain(other.args[1:]):
             continue
@@ -179,7 +202,13 @@ def _ones(context: Context) -> Edits:
     for call in context.suspects:
         owner, words = call.owner or "", context.words(call)
         if call.name == "add" and 1.0 in [value for _, value in numbers(call)] and "param" in call.roots:
-            yield Edit("modulation-scale", f"the scale as it is, without the 1 of {words}", owner, {call.index: instead(same_tensor)}, 2)
+            yield Edit(
+                "modulation-scale",
+                f"the scale as it is, without the 1 of {words}",
+                owner,
+                {call.index: instead(same_tensor)},
+                2,
+            )
         if call.name == "mul" and len(call.parents) == 2:
             for position, origin in operands(call):
                 if isinstance(origin, tuple) and context.conditioning(context.target.calls[origin[0]]):
@@ -243,11 +272,17 @@ def _left_out(context: Context) -> Edits:
                     ("times 1 plus the scale", "modulation-scale", lambda x, v=fitting: x * (1 + v)),
                     ("plus the shift", "modulation-scale", lambda x, v=fitting: x + v),
                 ):
-                    patch = lambda func, args, kwargs, at=position, change=change: func(  # noqa: E731
+                    patch: Patch = lambda func, args, kwargs, at=position, change=change: func(
                         *[change(each) if index == at else each for index, each in enumerate(args)], **kwargs
                     )
                     rank = 3 if call.name == "add" else 4
-                    yield Edit(tag, f"operand {position + 1} of {words} {name} that nothing uses", owner, {call.index: patch}, rank)
+                    yield Edit(
+                        tag,
+                        f"operand {position + 1} of {words} {name} that nothing uses",
+                        owner,
+                        {call.index: patch},
+                        rank,
+                    )
         event = context.event
         if event is not None:
             fitting = broadcast(value, tuple(event.taken.shape))
@@ -257,8 +292,15 @@ def _left_out(context: Context) -> Edits:
                     ("plus the shift", "modulation-scale", lambda x, v=fitting: x + v),
                     ("times the gate", "gate-branch", lambda x, v=fitting: x * v),
                 ):
-                    patch = lambda func, args, kwargs, change=change: func(change(args[0]), *args[1:], **kwargs)  # noqa: E731
-                    yield Edit(tag, f"the input of {event.path} {name} that nothing uses", event.owner or "", {event.start: patch}, 4, later=True)
+                    patch = lambda func, args, kwargs, change=change: func(change(args[0]), *args[1:], **kwargs)
+                    yield Edit(
+                        tag,
+                        f"the input of {event.path} {name} that nothing uses",
+                        event.owner or "",
+                        {event.start: patch},
+                        4,
+                        later=True,
+                    )
     if len(left) == 2 and context.event is not None:
         one, other = (call.results[number] for call, number in left)
         for scale, shift in ((one, other), (other, one)):
@@ -268,8 +310,15 @@ def _left_out(context: Context) -> Edits:
             fit = broadcast(scale, shape), broadcast(shift, shape)
             if fit[0] is not None and fit[1] is not None:
                 event = context.event
-                patch = lambda func, args, kwargs, f=fit: func(args[0] * (1 + f[0]) + f[1], *args[1:], **kwargs)  # noqa: E731
-                yield Edit("modulation-scale", f"the input of {event.path} modulated by what nothing uses", event.owner or "", {event.start: patch}, 4, later=True)
+                patch = lambda func, args, kwargs, f=fit: func(args[0] * (1 + f[0]) + f[1], *args[1:], **kwargs)
+                yield Edit(
+                    "modulation-scale",
+                    f"the input of {event.path} modulated by what nothing uses",
+                    event.owner or "",
+                    {event.start: patch},
+                    4,
+                    later=True,
+                )
 
 
 def _substituted(context: Context) -> Edits:
@@ -296,23 +345,39 @@ def _substituted(context: Context) -> Edits:
                 continue
             old = call.args[position]
             made = context.target.calls[origin[0]]
-            if not isinstance(old, torch.Tensor) or (made.name == "add" and 1.0 in [value for _, value in numbers(made)]):
+            if not isinstance(old, torch.Tensor) or (
+                made.name == "add" and 1.0 in [value for _, value in numbers(made)]
+            ):
                 # The scale is replaced where the 1 is added to it.
                 continue
-            gates = call.name == "mul" and any(each.name == "add" and not numbers(each) for each in context.consumers(call))
+            gates = call.name == "mul" and any(
+                each.name == "add" and not numbers(each) for each in context.consumers(call)
+            )
             for part in parts:
                 if part.numel() != old.numel() or torch.equal(part.reshape(-1), old.reshape(-1)):
                     continue
                 new = part.reshape(old.shape)
-                patch = lambda func, args, kwargs, at=position, new=new: func(  # noqa: E731
+                patch = lambda func, args, kwargs, at=position, new=new: func(
                     *[new if index == at else each for index, each in enumerate(args)], **kwargs
                 )
                 tag = "gate-branch" if gates and call.name == "mul" else "modulation-order"
-                yield Edit(tag, f"another part of the modulation as operand {position + 1} of {context.words(call)}", call.owner or "", {call.index: patch}, 5)
+                yield Edit(
+                    tag,
+                    f"another part of the modulation as operand {position + 1} of {context.words(call)}",
+                    call.owner or "",
+                    {call.index: patch},
+                    5,
+                )
                 changes.setdefault(call.index, []).append(patch)
     # Scale and shift may both be those of another norm.
     if len(changes) == 2 and all(len(each) <= 24 for each in changes.values()):
         (one, ones), (other, others) = changes.items()
         owner = context.target.calls[one].owner or ""
         for left, right in itertools.product(ones, others):
-            yield Edit("modulation-order", "other parts of the modulation as scale and shift", owner, {one: left, other: right}, 6)
+            yield Edit(
+                "modulation-order",
+                "other parts of the modulation as scale and shift",
+                owner,
+                {one: left, other: right},
+                6,
+            )

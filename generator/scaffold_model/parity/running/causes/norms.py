@@ -88,7 +88,7 @@ def sites(context: Context) -> list[Site]:
         if call.name in NORMS and call.index not in covered:
 
             def apply(x: torch.Tensor, call: Call = call) -> torch.Tensor:
-                return call.func(x, *call.args[1:], **call.kwargs)  # type: ignore[no-any-return]
+                return call.func(x, *call.args[1:], **call.kwargs)
 
             found.append(Site([call], call.owner or "", call.owner or "", apply, None))
     return found
@@ -127,13 +127,25 @@ def _eps(context: Context) -> Edits:
                             return func(*args, **{**kwargs, "eps": eps})
                         return func(*args[:at], eps, *args[at + 1 :], **kwargs)
 
-                    yield Edit("norm-eps", f"eps {eps:g} in place of {now} in {context.words(call)}", call.owner or "", {call.index: patch}, 2)
+                    yield Edit(
+                        "norm-eps",
+                        f"eps {eps:g} in place of {now} in {context.words(call)}",
+                        call.owner or "",
+                        {call.index: patch},
+                        2,
+                    )
         elif call.name in ("add", "clamp", "clamp_min"):
-            for position, value in numbers(call):
+            for _, value in numbers(call):
                 for eps in candidates if 0 < value < 0.02 else ():
                     if eps != value:
                         patch_ = after(lambda result, delta=eps - value: result + delta)
-                        yield Edit("norm-eps", f"eps {eps:g} in place of {value:g} in {context.words(call)}", call.owner or "", {call.index: patch_}, 2)
+                        yield Edit(
+                            "norm-eps",
+                            f"eps {eps:g} in place of {value:g} in {context.words(call)}",
+                            call.owner or "",
+                            {call.index: patch_},
+                            2,
+                        )
 
 
 def _activations(context: Context) -> Edits:
@@ -154,7 +166,9 @@ def _activations(context: Context) -> Edits:
             def patch(func: Any, args: Any, kwargs: Any, function: Any = ACTIVATIONS[name]) -> Any:
                 return func(function(args[0]), *args[1:], **kwargs)
 
-            yield Edit("activation", f"{name} before {event.path}", event.owner or "", {event.start: patch}, 4, later=True)
+            yield Edit(
+                "activation", f"{name} before {event.path}", event.owner or "", {event.start: patch}, 4, later=True
+            )
 
 
 def in_attention(context: Context, call: Call) -> bool:
@@ -170,9 +184,9 @@ def in_attention(context: Context, call: Call) -> bool:
         each = context.target.calls[index]
         if each.name in ("scaled_dot_product_attention", "softmax", "baddbmm", "multi_head_attention_forward"):
             return True
-        if each.name != "linear" and not each.name.startswith("conv") and each.name != "add":
-            waiting += each.consumers
-        elif each.name == "add" and len(each.shape) == 4:
+        if (each.name != "linear" and not each.name.startswith("conv") and each.name != "add") or (
+            each.name == "add" and len(each.shape) == 4
+        ):
             waiting += each.consumers
     return False
 
@@ -214,7 +228,13 @@ def _absent(context: Context) -> Edits:
     if not patches:
         return
     for index, call in enumerate(alone):
-        yield Edit(tags[index], f"what {words[index]} of the reference makes of it, after {context.words(call)}", _user(context, alone[index]), {call.index: patches[call.index]}, 2)
+        yield Edit(
+            tags[index],
+            f"what {words[index]} of the reference makes of it, after {context.words(call)}",
+            _user(context, alone[index]),
+            {call.index: patches[call.index]},
+            2,
+        )
     if len(patches) > 1:
         names = ", ".join(words)
         yield Edit(tags[0], f"what {names} of the reference make of it, put in", _user(context, alone[0]), patches, 2)
@@ -242,10 +262,10 @@ def _carried(taken: torch.Tensor, given: torch.Tensor, value: torch.Tensor) -> t
     ):
         if measure(before, value)[1] <= 1e-5:
             return result
-    if taken.shape == given.shape and taken.shape[-1] != value.shape[-1]:
-        # Heads are apart from each other on one side only.
-        if measure(taken.reshape(value.shape), value)[1] <= 1e-5:
-            return given.reshape(value.shape)
+    # Heads are apart from each other on one side only.
+    apart = taken.shape == given.shape and taken.shape[-1] != value.shape[-1]
+    if apart and measure(taken.reshape(value.shape), value)[1] <= 1e-5:
+        return given.reshape(value.shape)
     return None
 
 
@@ -258,7 +278,13 @@ def _other_kind(context: Context, site: Site) -> Edits:
         yield Edit(tag, f"a layer norm in place of {context.words(call)}", site.owner, {call.index: swapped}, 3)
     elif call.name == "layer_norm":
         swapped = instead(lambda x, shape, weight=None, bias=None, eps=1e-6: F.rms_norm(x, shape, weight, eps))
-        yield Edit(tag, f"an RMS norm in place of {context.words(call)} over {width} channels", site.owner, {call.index: swapped}, 3)
+        yield Edit(
+            tag,
+            f"an RMS norm in place of {context.words(call)} over {width} channels",
+            site.owner,
+            {call.index: swapped},
+            3,
+        )
 
 
 def _moves(context: Context, known: list[Site]) -> Edits:
@@ -290,7 +316,11 @@ def _moves(context: Context, known: list[Site]) -> Edits:
             site = group[0]
             first = site.calls[0].index
             for call in context.suspects:
-                if call.index < first and call.shape[-1:] == shape[-1:] and call.index in _above(context, site.calls[0]):
+                if (
+                    call.index < first
+                    and call.shape[-1:] == shape[-1:]
+                    and call.index in _above(context, site.calls[0])
+                ):
                     patches = {**without, call.index: after(site.apply)}
                     yield Edit("norm-order", f"{site.owner} after {context.words(call)}", site.user, patches, 4)
         elif len(group) == 2:
@@ -305,7 +335,14 @@ def _moves(context: Context, known: list[Site]) -> Edits:
                         kept[:] = [next(tensors_in((args, kwargs)))]
                         return func(*args, **kwargs)
 
-                    def last_call(func: Any, args: Any, kwargs: Any, kept: Any = kept, apply: Any = there.apply, alone: bool = len(here.calls) == 1) -> Any:
+                    def last_call(
+                        func: Any,
+                        args: Any,
+                        kwargs: Any,
+                        kept: Any = kept,
+                        apply: Any = there.apply,
+                        alone: bool = len(here.calls) == 1,
+                    ) -> Any:
                         return apply(next(tensors_in((args, kwargs))) if alone else kept[0])
 
                     patches[here.calls[0].index] = first_call
@@ -339,12 +376,35 @@ def _siblings(context: Context) -> Edits:
                     patches[last] = lambda func, args, kwargs, kept=kept, child=child: child(kept(func, args, kwargs))
                     yield Edit("norm-order", f"{path} in place of {site.owner}", visit.path, patches, 3)
             for call in context.suspects:
-                if call.index >= visit.start and call.results[0] is not None and call.results[0].is_floating_point() and "param" in call.roots:
-                    yield Edit(_tag(context, call, tag) if tag == "norm-missing" else tag, f"{path} after {context.words(call)}", visit.path, {call.index: after(child)}, 4 if path in used else 3)
+                if (
+                    call.index >= visit.start
+                    and call.results[0] is not None
+                    and call.results[0].is_floating_point()
+                    and "param" in call.roots
+                ):
+                    yield Edit(
+                        _tag(context, call, tag) if tag == "norm-missing" else tag,
+                        f"{path} after {context.words(call)}",
+                        visit.path,
+                        {call.index: after(child)},
+                        4 if path in used else 3,
+                    )
             event = context.event
-            if event is not None and event.owner is not None and context.place.seen is not None and context.place.seen.side == "in":
-                patch = lambda func, args, kwargs, child=child: func(child(args[0]), *args[1:], **kwargs)  # noqa: E731
-                yield Edit(tag, f"{path} before {event.path}", visit.path, {event.start: patch}, 4 if path in used else 3, later=True)
+            if (
+                event is not None
+                and event.owner is not None
+                and context.place.seen is not None
+                and context.place.seen.side == "in"
+            ):
+                patch = lambda func, args, kwargs, child=child: func(child(args[0]), *args[1:], **kwargs)
+                yield Edit(
+                    tag,
+                    f"{path} before {event.path}",
+                    visit.path,
+                    {event.start: patch},
+                    4 if path in used else 3,
+                    later=True,
+                )
 
 
 def _reached(context: Context, call: Call) -> list[int]:
@@ -376,7 +436,13 @@ def _inserted(context: Context) -> Edits:
     """A norm without weights where there is none."""
     for call in context.suspects:
         value = call.results[0]
-        if value is None or not value.is_floating_point() or value.ndim < 2 or value.shape[-1] < 4 or call.name in NORMS:
+        if (
+            value is None
+            or not value.is_floating_point()
+            or value.ndim < 2
+            or value.shape[-1] < 4
+            or call.name in NORMS
+        ):
             continue
         if "param" not in call.roots:
             continue
@@ -385,7 +451,9 @@ def _inserted(context: Context) -> Edits:
             ("layer norm", lambda x: F.layer_norm(x, x.shape[-1:], eps=1e-6)),
             ("RMS norm", lambda x: F.rms_norm(x, x.shape[-1:], eps=1e-6)),
         ):
-            yield Edit(tag, f"a {name} after {context.words(call)}", _user(context, call), {call.index: after(apply)}, 6)
+            yield Edit(
+                tag, f"a {name} after {context.words(call)}", _user(context, call), {call.index: after(apply)}, 6
+            )
     event = context.event
     if event is not None and context.place.seen is not None and context.place.seen.side == "in":
         for name, apply in (
@@ -396,4 +464,6 @@ def _inserted(context: Context) -> Edits:
             def patch(func: Any, args: Any, kwargs: Any, apply: Any = apply) -> Any:
                 return func(apply(args[0]), *args[1:], **kwargs)
 
-            yield Edit("norm-missing", f"a {name} before {event.path}", event.owner or "", {event.start: patch}, 6, later=True)
+            yield Edit(
+                "norm-missing", f"a {name} before {event.path}", event.owner or "", {event.start: patch}, 6, later=True
+            )

@@ -10,7 +10,21 @@ import torch
 from ..trace import Call
 from .base import Context, Edit, Edits, after, instead, numbers
 
-CASTS = {"to", "long", "int", "float", "half", "bfloat16", "double", "type", "type_as", "round", "floor", "ceil", "trunc"}
+CASTS = {
+    "to",
+    "long",
+    "int",
+    "float",
+    "half",
+    "bfloat16",
+    "double",
+    "type",
+    "type_as",
+    "round",
+    "floor",
+    "ceil",
+    "trunc",
+}
 _FACTORS = (1000.0, 0.001)
 
 
@@ -62,20 +76,38 @@ def edits(context: Context) -> Edits:
                         rank = 8 if value == 1 else 2
                         yield Edit(scale, f"{words} times {factor:g}", call.owner or "", {call.index: patch}, rank)
             if call.name in CASTS:
-                yield Edit(cast, f"the {what} uncast in {words}", call.owner or "", {call.index: instead(same_tensor)}, 1)
+                yield Edit(
+                    cast, f"the {what} uncast in {words}", call.owner or "", {call.index: instead(same_tensor)}, 1
+                )
             if call.name in ("sub", "rsub"):
-                yield Edit(scale, f"the {what} unreversed in {words}", call.owner or "", {call.index: instead(same_tensor)}, 2)
+                yield Edit(
+                    scale, f"the {what} unreversed in {words}", call.owner or "", {call.index: instead(same_tensor)}, 2
+                )
         else:
             yield from _waves(context, call, known)
     for order, call in enumerate(numeric):
         for factor in _FACTORS:
             patch = after(lambda result, factor=factor: result * factor)
-            yield Edit(scale, f"the {what} times {factor:g} after {context.words(call)}", call.owner or "", {call.index: patch}, 4 + order)
+            yield Edit(
+                scale,
+                f"the {what} times {factor:g} after {context.words(call)}",
+                call.owner or "",
+                {call.index: patch},
+                4 + order,
+            )
         for dtype in (torch.int64, torch.bfloat16, torch.float16):
             patch = after(lambda result, dtype=dtype: result.to(dtype).to(result.dtype))
-            yield Edit(cast, f"the {what} cast to {dtype} after {context.words(call)}", call.owner or "", {call.index: patch}, 5 + order)
+            yield Edit(
+                cast,
+                f"the {what} cast to {dtype} after {context.words(call)}",
+                call.owner or "",
+                {call.index: patch},
+                5 + order,
+            )
         patch = after(lambda result: 1 - result)
-        yield Edit(scale, f"1 minus the {what} after {context.words(call)}", call.owner or "", {call.index: patch}, 5 + order)
+        yield Edit(
+            scale, f"1 minus the {what} after {context.words(call)}", call.owner or "", {call.index: patch}, 5 + order
+        )
 
 
 def _waves(context: Context, call: Call, known: list[float]) -> Edits:
@@ -89,7 +121,9 @@ def _waves(context: Context, call: Call, known: list[float]) -> Edits:
         yield Edit(tag, f"sine and cosine in the other order in {words}", owner, {call.index: instead(reverse)}, 2)
     if call.name in ("cos", "sin"):
         other = torch.sin if call.name == "cos" else torch.cos
-        yield Edit(tag, f"{other.__name__} in place of {words}", owner, {call.index: instead(lambda x, o=other: o(x))}, 3)
+        yield Edit(
+            tag, f"{other.__name__} in place of {words}", owner, {call.index: instead(lambda x, o=other: o(x))}, 3
+        )
     if call.name in CASTS:
         yield Edit(tag, f"waves uncast in {words}", owner, {call.index: instead(same_tensor)}, 3)
     if call.name in ("mul", "div", "pow", "rpow", "rdiv", "add", "sub"):

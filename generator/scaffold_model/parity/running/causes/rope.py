@@ -36,14 +36,23 @@ def rotations(context: Context) -> list[tuple[Call, int]]:
         if call.name in ("mul", "matmul") and len(call.parents) == 2:
             for position, origin in operands(call):
                 value = call.args[position]
-                if isinstance(value, torch.Tensor) and _angles(context.target, origin, value) and "param" in call.roots:
+                if (
+                    isinstance(value, torch.Tensor)
+                    and _angles(context.target, origin, value)
+                    and "param" in call.roots
+                ):
                     found.append((call, position))
     return found
 
 
 def _angles(trace: Trace, origin: Any, value: torch.Tensor) -> bool:
     roots = trace.roots([origin])
-    if "param" in roots or value.ndim < 2 or value.numel() < 4 or not (value.is_floating_point() or value.is_complex()):
+    if (
+        "param" in roots
+        or value.ndim < 2
+        or value.numel() < 4
+        or not (value.is_floating_point() or value.is_complex())
+    ):
         return False
     return float(value.abs().max()) <= 1.001
 
@@ -58,29 +67,65 @@ def _positions(context: Context) -> Edits:
             patches[call.index] = _cast_back(position)
         casts = [call for call in making if call.name in CASTS or "dtype" in call.kwargs]
         owner = casts[-1].owner if casts else making[-1].owner
-        lossy = [call for call in making if (value := call.results[0]) is not None and value.dtype in (torch.bfloat16, torch.float16)]
-        yield Edit("rope-precision", "all that makes the angles in float64", (lossy[0].owner if lossy else owner) or "", patches, 2)
+        lossy = [
+            call
+            for call in making
+            if (value := call.results[0]) is not None and value.dtype in (torch.bfloat16, torch.float16)
+        ]
+        yield Edit(
+            "rope-precision",
+            "all that makes the angles in float64",
+            (lossy[0].owner if lossy else owner) or "",
+            patches,
+            2,
+        )
     for call in making:
         owner, words = call.owner or "", context.words(call)
         if call.name in CASTS:
             yield Edit("rope-precision", f"positions uncast in {words}", owner, {call.index: instead(same_tensor)}, 2)
         if call.name in ("pow", "rpow", "mul", "div", "add", "sub", "rdiv"):
             for position, value in numbers(call):
-                candidates = [*known, *_BASES] if call.name in ("pow", "rpow") or value > 50 else [*known, value + 1, value - 1, value * 2, value / 2]
+                candidates = (
+                    [*known, *_BASES]
+                    if call.name in ("pow", "rpow") or value > 50
+                    else [*known, value + 1, value - 1, value * 2, value / 2]
+                )
                 for new in dict.fromkeys(candidates):
                     if new != value and new:
-                        patch = lambda func, args, kwargs, at=position, new=new: func(*args[:at], new, *args[at + 1 :], **kwargs)  # noqa: E731
-                        yield Edit("rope-frequency", f"{new:g} in place of {value:g} in {words}", owner, {call.index: patch}, 3)
+                        patch = lambda func, args, kwargs, at=position, new=new: func(
+                            *args[:at], new, *args[at + 1 :], **kwargs
+                        )
+                        yield Edit(
+                            "rope-frequency",
+                            f"{new:g} in place of {value:g} in {words}",
+                            owner,
+                            {call.index: patch},
+                            3,
+                        )
             if call.name in ("mul", "div") and numbers(call):
-                yield Edit("rope-frequency", f"without {words} by {numbers(call)[0][1]:g}", owner, {call.index: instead(same_tensor)}, 3)
+                yield Edit(
+                    "rope-frequency",
+                    f"without {words} by {numbers(call)[0][1]:g}",
+                    owner,
+                    {call.index: instead(same_tensor)},
+                    3,
+                )
         if call.name in ("cat", "concat", "stack") and isinstance(call.args[0], (list, tuple)):
             tokens = not context.trig[call.index] and call.name == "cat"
             tag = "concat-order" if tokens and _axis(call) != len(call.shape) - 1 else "rope-axes"
             count = len(call.args[0])
             for order in itertools.permutations(range(count)) if count <= 4 else ():
                 if order != tuple(range(count)):
-                    patch_ = lambda func, args, kwargs, order=order: func([args[0][index] for index in order], *args[1:], **kwargs)  # noqa: E731
-                    yield Edit(tag, f"the parts of {words} in the order {', '.join(map(str, order))}", owner, {call.index: patch_}, 3)
+                    patch_ = lambda func, args, kwargs, order=order: func(
+                        [args[0][index] for index in order], *args[1:], **kwargs
+                    )
+                    yield Edit(
+                        tag,
+                        f"the parts of {words} in the order {', '.join(map(str, order))}",
+                        owner,
+                        {call.index: patch_},
+                        3,
+                    )
         if call.name == "flip":
             yield Edit("rope-axes", f"without {words}", owner, {call.index: instead(same_tensor)}, 2)
         value = call.results[0]
@@ -88,13 +133,30 @@ def _positions(context: Context) -> Edits:
             for order in itertools.permutations(range(value.shape[-1])):
                 if order != tuple(range(value.shape[-1])):
                     reorder = after(lambda x, order=order: x[..., list(order)])
-                    yield Edit("rope-axes", f"the axes of positions in the order {', '.join(map(str, order))} after {words}", owner, {call.index: reorder}, 3)
+                    yield Edit(
+                        "rope-axes",
+                        f"the axes of positions in the order {', '.join(map(str, order))} after {words}",
+                        owner,
+                        {call.index: reorder},
+                        3,
+                    )
     for call in context.suspects:
-        if call.name in CASTS and "param" in call.roots and call.results[0] is not None and call.results[0].dtype in (torch.bfloat16, torch.float16):
+        if (
+            call.name in CASTS
+            and "param" in call.roots
+            and call.results[0] is not None
+            and call.results[0].dtype in (torch.bfloat16, torch.float16)
+        ):
             group = same_kind(context, call)
             tag = "rope-precision" if not context.conditioning(call) else "timestep-cast"
             for calls in ([call], group):
-                yield Edit(tag, f"uncast in {context.words(call)}", call.owner or "", {each.index: instead(same_tensor) for each in calls}, 3)
+                yield Edit(
+                    tag,
+                    f"uncast in {context.words(call)}",
+                    call.owner or "",
+                    {each.index: instead(same_tensor) for each in calls},
+                    3,
+                )
 
 
 def _axis(call: Call) -> int:
@@ -162,15 +224,25 @@ def halves(context: Context) -> list[tuple[torch.Tensor, torch.Tensor]]:
                 continue
             for part in value.unbind(-1) if value.shape[-1] == 2 and value.ndim > 3 else [value]:
                 one = flat(part)
-                if one is not None and not any(one.shape == other.shape and torch.equal(one, other) for other in singles):
+                if one is not None and not any(
+                    one.shape == other.shape and torch.equal(one, other) for other in singles
+                ):
                     singles.append(one.float())
     for one, other in itertools.permutations(singles, 2):
-        if one.shape == other.shape and float((one.square() + other.square() - 1).abs().max()) < 1e-3 and one.mean() > other.mean():
+        if (
+            one.shape == other.shape
+            and float((one.square() + other.square() - 1).abs().max()) < 1e-3
+            and one.mean() > other.mean()
+        ):
             found.append((one, other))
     unique: list[tuple[torch.Tensor, torch.Tensor]] = []
     for pair in found:
         narrow = tuple(_narrow(each) for each in pair)
-        known = any(narrow[0].shape == other[0].shape and all(torch.allclose(a, b.to(a.dtype), atol=1e-6) for a, b in zip(narrow, other, strict=True)) for other in unique)
+        known = any(
+            narrow[0].shape == other[0].shape
+            and all(torch.allclose(a, b.to(a.dtype), atol=1e-6) for a, b in zip(narrow, other, strict=True))
+            for other in unique
+        )
         if not known:
             unique.append((narrow[0], narrow[1]))
     return unique[:4]
@@ -220,7 +292,9 @@ def _transplants(context: Context, products: list[tuple[Call, int]]) -> Edits:
             order = sorted({float(value.float().mean()) for value in plain})
             cosine_mean = order[-1]
         for cosine, sine in theirs or [(None, None)]:
-            for layout, sign, inputs in itertools.product(("pairs", "halves"), (1, -1), ("as it is", "pairs to halves", "halves to pairs")):
+            for layout, sign, inputs in itertools.product(
+                ("pairs", "halves"), (1, -1), ("as it is", "pairs to halves", "halves to pairs")
+            ):
                 for put in (True, False):
                     if not put and (inputs == "as it is" or layout == "halves" or sign == -1):
                         continue
@@ -230,15 +304,22 @@ def _transplants(context: Context, products: list[tuple[Call, int]]) -> Edits:
                     news: list[tuple[torch.Tensor, torch.Tensor]] = []
                     for (call, position), value in zip(users, values, strict=True) if put else ():
                         if value.is_complex():
-                            real, imaginary = _shaped(cosine, value.real, layout), _shaped(sign * sine, value.real, layout)
-                            new = None if real is None or imaginary is None else torch.complex(real.float(), imaginary.float()).to(value.dtype)
+                            real, imaginary = (
+                                _shaped(cosine, value.real, layout),
+                                _shaped(sign * sine, value.real, layout),
+                            )
+                            new = (
+                                None
+                                if real is None or imaginary is None
+                                else torch.complex(real.float(), imaginary.float()).to(value.dtype)
+                            )
                         else:
                             is_cosine = float(value.float().mean()) == cosine_mean
                             new = _shaped(cosine if is_cosine else sign * sine, value, layout)
                         if new is None:
                             break
                         news.append((value, new))
-                        patches[call.index] = lambda func, args, kwargs, at=position, new=new: func(  # noqa: E731
+                        patches[call.index] = lambda func, args, kwargs, at=position, new=new: func(
                             *[new if index == at else each for index, each in enumerate(args)], **kwargs
                         )
                     else:
@@ -250,10 +331,12 @@ def _transplants(context: Context, products: list[tuple[Call, int]]) -> Edits:
                         tag = "rope-layout" if inputs != "as it is" else _difference(news)
                         if tag is None:
                             continue
-                        right = inputs != "as it is" or sign == -1 and _right(theirs, values)
+                        right = inputs != "as it is" or (sign == -1 and _right(theirs, values))
                         guilty = owner if right else _made_by(context, users)
                         what = "the angles of the reference" if put else "the same angles"
-                        words = f"{what}, {layout if put else 'as they are'}" + (f", queries and keys {inputs}" if inputs != "as it is" else "")
+                        words = f"{what}, {layout if put else 'as they are'}" + (
+                            f", queries and keys {inputs}" if inputs != "as it is" else ""
+                        )
                         yield Edit(tag, words, guilty, patches, 4 if inputs == "as it is" else 5)
 
 
@@ -286,7 +369,12 @@ def _dim(users: list[tuple[Call, int]]) -> int:
     value, other = call.args[position], call.args[1 - position]
     if value.is_complex():
         return 2 * int(other.shape[-1])
-    names = 2 if other.shape[-1] == value.shape[-1] and _narrow(value.reshape(-1, value.shape[-1])).shape[-1] == value.shape[-1] else 1
+    names = (
+        2
+        if other.shape[-1] == value.shape[-1]
+        and _narrow(value.reshape(-1, value.shape[-1])).shape[-1] == value.shape[-1]
+        else 1
+    )
     return names * int(value.shape[-1])
 
 
@@ -333,7 +421,9 @@ def _made_by(context: Context, users: list[tuple[Call, int]]) -> str:
 
 def _outermost(context: Context, made: Call, user: Call) -> str:
     """The module around a call whose forward ended before the module began that uses it."""
-    around = [visit for visit in context.target.visits if visit.start <= made.index < visit.end and visit.end <= user.index]
+    around = [
+        visit for visit in context.target.visits if visit.start <= made.index < visit.end and visit.end <= user.index
+    ]
     return around[0].path if around else made.owner or ""
 
 
@@ -345,7 +435,9 @@ def _difference(news: list[tuple[torch.Tensor, torch.Tensor]]) -> str | None:
     old, new = max(news, key=lambda pair: float((pair[0] - pair[1]).abs().max()))
     if old.is_complex():
         old, new = old.real, new.real
-    if float((old + new).abs().max()) < 1e-5 or all(float((torch.minimum((a - b).abs(), (a + b).abs())).max()) < 1e-5 for a, b in news if not a.is_complex()):
+    if float((old + new).abs().max()) < 1e-5 or all(
+        float((torch.minimum((a - b).abs(), (a + b).abs())).max()) < 1e-5 for a, b in news if not a.is_complex()
+    ):
         return "rope-layout"
     one, other = flat(old.float()), flat(new.float())
     if one is None or other is None or one.shape != other.shape:
@@ -354,7 +446,10 @@ def _difference(news: list[tuple[torch.Tensor, torch.Tensor]]) -> str | None:
         # The same angles at every token. Whole pairs elsewhere are axes in another order, torn pairs another layout.
         paired = [torch.equal(each[:, 0::2], each[:, 1::2]) for each in (one, other)]
         return "rope-axes" if paired[0] == paired[1] else "rope-layout"
-    if all(bool((a == a.bfloat16().to(a.dtype)).all()) or bool((a == a.half().to(a.dtype)).all()) for a in [one]) or apart < 2e-2:
+    if (
+        all(bool((a == a.bfloat16().to(a.dtype)).all()) or bool((a == a.half().to(a.dtype)).all()) for a in [one])
+        or apart < 2e-2
+    ):
         return "rope-precision"
     # A column of angles is constant along the axes that it does not encode; which those are does not depend on the base.
     for column in range(one.shape[-1]):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..aligned import compare, layouts
+from ..replay import Patch
 from ..trace import Call, Visit, tensors_in
 from .base import Context, Edit, Edits, after, instead, numbers, operands, same_kind
 from .modulation import broadcast, unused
@@ -31,16 +32,33 @@ def _concatenated(context: Context) -> Edits:
         for index, part in enumerate(call.args[0] if call.args and isinstance(call.args[0], (list, tuple)) else ()):
             for source, number in unused(context, context.until)[:20]:
                 value = source.results[number]
-                if value is not None and isinstance(part, torch.Tensor) and value.shape == part.shape and value.ndim >= 3:
-                    put = lambda func, args, kwargs, at=index, new=value: func(  # noqa: E731
+                if (
+                    value is not None
+                    and isinstance(part, torch.Tensor)
+                    and value.shape == part.shape
+                    and value.ndim >= 3
+                ):
+                    put = lambda func, args, kwargs, at=index, new=value: func(
                         [new if each == at else old for each, old in enumerate(args[0])], *args[1:], **kwargs
                     )
-                    yield Edit("branch-missing", f"what {source.owner} gives and nothing uses as part {index + 1} of {context.words(call)}", call.owner or "", {call.index: put}, 3)
+                    yield Edit(
+                        "branch-missing",
+                        f"what {source.owner} gives and nothing uses as part {index + 1} of {context.words(call)}",
+                        call.owner or "",
+                        {call.index: put},
+                        3,
+                    )
         group = same_kind(context, call)
         for calls in ([call], group) if len(group) > 1 and call is group[0] else ([call],):
-            patch = lambda func, args, kwargs: func(list(args[0])[::-1], *args[1:], **kwargs)  # noqa: E731
+            patch = lambda func, args, kwargs: func(list(args[0])[::-1], *args[1:], **kwargs)
             count = "" if len(calls) == 1 else f" and {len(calls) - 1} like it"
-            yield Edit("concat-order", f"the parts of {context.words(call)}{count} in the other order", call.owner or "", {each.index: patch for each in calls}, 3)
+            yield Edit(
+                "concat-order",
+                f"the parts of {context.words(call)}{count} in the other order",
+                call.owner or "",
+                {each.index: patch for each in calls},
+                3,
+            )
 
 
 def _streams(context: Context, shape: tuple[int, ...]) -> list[torch.Tensor]:
@@ -70,32 +88,68 @@ def _residuals(context: Context) -> Edits:
             shapes = [call.args[position].shape for position, _ in tensors]
             if shapes[0] == shapes[1]:
                 for keep, leave in ((0, 1), (1, 0)):
-                    patch = lambda func, args, kwargs, at=tensors[keep][0]: args[at]  # noqa: E731
+                    patch: Patch = lambda func, args, kwargs, at=tensors[keep][0]: args[at]
                     tag = "conditioning-missing" if context.conditioning(call) else "residual"
                     yield Edit(tag, f"without operand {leave + 1} of {words}", owner, {call.index: patch}, 4)
                 for position, _ in tensors:
                     old = call.args[position]
                     for other in _streams(context, call.shape):
                         if other.data_ptr() != old.data_ptr() and other.data_ptr() != _pointer(call):
-                            patch = lambda func, args, kwargs, at=position, new=other: func(  # noqa: E731
+                            patch = lambda func, args, kwargs, at=position, new=other: func(
                                 *[new if index == at else each for index, each in enumerate(args)], **kwargs
                             )
-                            yield Edit("residual", f"another tensor of its block as operand {position + 1} of {words}", owner, {call.index: patch}, 6)
+                            yield Edit(
+                                "residual",
+                                f"another tensor of its block as operand {position + 1} of {words}",
+                                owner,
+                                {call.index: patch},
+                                6,
+                            )
         value = call.results[0]
-        if value is None or not value.is_floating_point() or value.ndim < 3 or context.conditioning(call) or "param" not in call.roots:
+        if (
+            value is None
+            or not value.is_floating_point()
+            or value.ndim < 3
+            or context.conditioning(call)
+            or "param" not in call.roots
+        ):
             continue
-        if call.name in ("mul", "add", "linear", "to", "type_as", "dropout", "clone", "contiguous", "float", "getitem"):
+        if call.name in (
+            "mul",
+            "add",
+            "linear",
+            "to",
+            "type_as",
+            "dropout",
+            "clone",
+            "contiguous",
+            "float",
+            "getitem",
+        ):
             for other in _streams(context, call.shape):
                 if other.data_ptr() != value.data_ptr() and _taken(context, other):
                     patch = after(lambda result, other=other: result + other)
-                    yield Edit("residual", f"plus what its block takes, after {words}", _receiver(context, call), {call.index: patch}, 6)
+                    yield Edit(
+                        "residual",
+                        f"plus what its block takes, after {words}",
+                        _receiver(context, call),
+                        {call.index: patch},
+                        6,
+                    )
     event = context.event
     if event is not None and context.place.seen is not None and context.place.seen.side == "in":
         norm = "norm" in type(context.target.model.get_submodule(event.path)).__name__.lower()
         for other in _streams(context, tuple(event.taken.shape)):
-            patch = lambda func, args, kwargs, other=other: func(other, *args[1:], **kwargs)  # noqa: E731
+            patch = lambda func, args, kwargs, other=other: func(other, *args[1:], **kwargs)
             words = f"another tensor of its block as the input of {event.path}"
-            yield Edit("norm-order" if norm else "residual", words, event.owner or "", {event.start: patch}, 5 if norm else 8, later=True)
+            yield Edit(
+                "norm-order" if norm else "residual",
+                words,
+                event.owner or "",
+                {event.start: patch},
+                5 if norm else 8,
+                later=True,
+            )
 
 
 def _pointer(call: Call) -> int:
@@ -109,7 +163,14 @@ def _taken(context: Context, tensor: torch.Tensor) -> bool:
         if any(each is tensor for each in tensors_in((visit.args, visit.kwargs))):
             return True
     origin = context.target.origin(tensor)
-    return isinstance(origin, tuple) and context.target.calls[origin[0]].name in ("add", "type_as", "to", "cat", "linear", "contiguous")
+    return isinstance(origin, tuple) and context.target.calls[origin[0]].name in (
+        "add",
+        "type_as",
+        "to",
+        "cat",
+        "linear",
+        "contiguous",
+    )
 
 
 def _receiver(context: Context, call: Call) -> str:
@@ -125,7 +186,9 @@ def _receiver(context: Context, call: Call) -> str:
 
 def _missing(context: Context) -> Edits:
     """Sums of the reference one part of which the target does not have, and results that nothing uses."""
-    for source, number in [each for each in unused(context, context.until) if each[0].index not in context.cleared][:20]:
+    for source, number in [each for each in unused(context, context.until) if each[0].index not in context.cleared][
+        :20
+    ]:
         value = source.results[number]
         assert value is not None
         for call in context.suspects:
@@ -145,13 +208,24 @@ def _missing(context: Context) -> Edits:
                         torch.broadcast_shapes(tuple(part.shape), tuple(value.shape))
                     except RuntimeError:
                         continue
-                    patch = lambda func, args, kwargs, at=position, put=part: func(  # noqa: E731
+                    patch = lambda func, args, kwargs, at=position, put=part: func(
                         *[each + put if index == at else each for index, each in enumerate(args)], **kwargs
                     )
-                    yield Edit("conditioning-missing", f"plus what the reference adds there, before {context.words(call)}", call.owner or "", {call.index: patch}, 3)
+                    yield Edit(
+                        "conditioning-missing",
+                        f"plus what the reference adds there, before {context.words(call)}",
+                        call.owner or "",
+                        {call.index: patch},
+                        3,
+                    )
         for call in context.suspects:
             value = call.results[0]
-            if value is None or value.numel() != kept.numel() or not value.is_floating_point() or "param" not in call.roots:
+            if (
+                value is None
+                or value.numel() != kept.numel()
+                or not value.is_floating_point()
+                or "param" not in call.roots
+            ):
                 continue
             best = compare(kept, value) if kept.shape[-1] == value.shape[-1] else None
             if best is None or not best.agrees:
@@ -160,14 +234,32 @@ def _missing(context: Context) -> Edits:
                 if part.ndim == value.ndim and part.shape[-1] == value.shape[-1] and kept.shape == value.shape:
                     tag = "conditioning-missing" if context.conditioning(call) else "branch-missing"
                     patch = after(lambda result, put=part: result + put)
-                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _where_added(context, adding, call), {call.index: patch}, 3)
+                    yield Edit(
+                        tag,
+                        f"plus what the reference adds there, after {context.words(call)}",
+                        _where_added(context, adding, call),
+                        {call.index: patch},
+                        3,
+                    )
                 continue
             for how, put in layouts(part, tuple(value.shape)):
                 if how in (best.how, "as it is", "reshaped"):
                     stream = value.ndim >= 3 and not context.conditioning(call)
-                    tag = "branch-missing" if stream and not _earlier(context, put, call) else "residual" if stream else "conditioning-missing"
+                    tag = (
+                        "branch-missing"
+                        if stream and not _earlier(context, put, call)
+                        else "residual"
+                        if stream
+                        else "conditioning-missing"
+                    )
                     patch = after(lambda result, put=put: result + put)
-                    yield Edit(tag, f"plus what the reference adds there, after {context.words(call)}", _where_added(context, adding, call), {call.index: patch}, 3)
+                    yield Edit(
+                        tag,
+                        f"plus what the reference adds there, after {context.words(call)}",
+                        _where_added(context, adding, call),
+                        {call.index: patch},
+                        3,
+                    )
                     break
 
 
@@ -186,7 +278,11 @@ def _earlier(context: Context, put: torch.Tensor, call: Call) -> bool:
     for other in context.target.calls.values():
         if other.index < call.index:
             for value in other.results:
-                if value is not None and value.shape == put.shape and float((value - put).abs().max()) <= 1e-4 * float(put.abs().max()):
+                if (
+                    value is not None
+                    and value.shape == put.shape
+                    and float((value - put).abs().max()) <= 1e-4 * float(put.abs().max())
+                ):
                     return True
     return any(
         tensor.shape == put.shape and torch.allclose(tensor, put, atol=1e-4)
@@ -240,35 +336,78 @@ def _patches(context: Context) -> Edits:
                             full = list(range(count))
                             for axis, new in zip(axes, order, strict=True):
                                 full[axis] = new
-                            yield Edit(what, f"axes {', '.join(map(str, axes))} read in the order {', '.join(map(str, order))} after {words}", owner, {call.index: after(_read_as(full))}, 3 if size == 2 else 5)
+                            yield Edit(
+                                what,
+                                f"axes {', '.join(map(str, axes))} read in the order {', '.join(map(str, order))} after {words}",
+                                owner,
+                                {call.index: after(_read_as(full))},
+                                3 if size == 2 else 5,
+                            )
             for axis in range(1, count):
                 for to in range(1, count):
                     if abs(axis - to) > 1:
                         full = list(range(count))
                         full.insert(to, full.pop(axis))
-                        yield Edit(what, f"axis {axis} read as axis {to} after {words}", owner, {call.index: after(_read_as(full))}, 4)
+                        yield Edit(
+                            what,
+                            f"axis {axis} read as axis {to} after {words}",
+                            owner,
+                            {call.index: after(_read_as(full))},
+                            4,
+                        )
         if call.name in ("permute", "movedim", "rearrange") and count >= 4:
             for one, other in itertools.combinations(range(1, count), 2):
                 if call.shape[one] == call.shape[other]:
                     patch = after(lambda x, one=one, other=other: x.transpose(one, other))
                     yield Edit(what, f"axes {one} and {other} exchanged after {words}", owner, {call.index: patch}, 3)
-            dims = call.args[1:] if call.args[1:] and isinstance(call.args[1], int) else call.args[1] if len(call.args) > 1 else ()
+            dims = (
+                call.args[1:]
+                if call.args[1:] and isinstance(call.args[1], int)
+                else call.args[1]
+                if len(call.args) > 1
+                else ()
+            )
             if isinstance(dims, (tuple, list)):
                 for one, other in itertools.combinations(range(1, len(dims)), 2):
                     changed = list(dims)
                     changed[one], changed[other] = changed[other], changed[one]
-                    yield Edit(what, f"permuted to {', '.join(map(str, changed))} in {words}", owner, {call.index: instead(lambda x, *_, dims=tuple(changed), **__: x.permute(dims))}, 3)
+                    yield Edit(
+                        what,
+                        f"permuted to {', '.join(map(str, changed))} in {words}",
+                        owner,
+                        {call.index: instead(lambda x, *_, dims=tuple(changed), **__: x.permute(dims))},
+                        3,
+                    )
         if call.name == "einsum" and count >= 4:
             for one, other in itertools.combinations(range(1, count), 2):
                 if call.shape[one] == call.shape[other]:
-                    yield Edit(what, f"axes {one} and {other} exchanged after {words}", owner, {call.index: after(lambda x, one=one, other=other: x.transpose(one, other))}, 3)
+                    yield Edit(
+                        what,
+                        f"axes {one} and {other} exchanged after {words}",
+                        owner,
+                        {call.index: after(lambda x, one=one, other=other: x.transpose(one, other))},
+                        3,
+                    )
         taken = next(tensors_in(call.args), None)
-        if call.name in ("flatten", "reshape", "view") and taken is not None and taken.ndim >= 4 and count < taken.ndim:
+        if (
+            call.name in ("flatten", "reshape", "view")
+            and taken is not None
+            and taken.ndim >= 4
+            and count < taken.ndim
+        ):
             for one, other in itertools.combinations(range(1, taken.ndim), 2):
-                patch = lambda func, args, kwargs, one=one, other=other: _like(args[0].transpose(one, other), func(*args, **kwargs))  # noqa: E731
+                patch = lambda func, args, kwargs, one=one, other=other: _like(
+                    args[0].transpose(one, other), func(*args, **kwargs)
+                )
                 yield Edit(what, f"axes {one} and {other} exchanged before {words}", owner, {call.index: patch}, 4)
         if call.name in ("transpose", "swapaxes") and taken is not None:
-            yield Edit(what, f"without {words}, read as before", owner, {call.index: instead(lambda x, *a: x.reshape(x.transpose(*a).shape))}, 4)
+            yield Edit(
+                what,
+                f"without {words}, read as before",
+                owner,
+                {call.index: instead(lambda x, *a: x.reshape(x.transpose(*a).shape))},
+                4,
+            )
 
 
 def _like(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -303,9 +442,18 @@ def layers(context: Context) -> Edits:
         parents = [visit.parent.path for visit in target.visits if visit.path in ran and visit.parent]
         owner = parents[0] if parents else path.rpartition(".")[0]
         if idle and ran:
-            yield Edit("layer-count", f"{', '.join(idle)}, which is not run, run in its place", owner, {}, 1, hooks=_running(names, idle, target.visits))
+            yield Edit(
+                "layer-count",
+                f"{', '.join(idle)}, which is not run, run in its place",
+                owner,
+                {},
+                1,
+                hooks=_running(names, idle, target.visits),
+            )
         for name in ran:
-            if visited.count(name) > 1 and len({each for each in ran if visited.count(each) == visited.count(name)}) < len(ran):
+            if visited.count(name) > 1 and len(
+                {each for each in ran if visited.count(each) == visited.count(name)}
+            ) < len(ran):
                 inner = frozenset(each for each in modules if each == name or each.startswith(name + "."))
                 yield Edit("layer-count", f"{name} run once", owner, {}, 2, inner, hooks=_once(name))
 
@@ -335,15 +483,34 @@ def _lacking(context: Context, path: str, names: list[str]) -> Edits:
             return [last.register_forward_hook(_then(block), with_kwargs=True) for block in blocks]
 
         shown = ", ".join(f"{path}.{index}" for index in sorted(lacking, key=int))
-        yield Edit("layer-count", f"{shown}, for which there are weights and no module, run after {names[-1]}", owner, {}, 1, hooks=put)
-    extra = [name for name in names if any(visit.path == name for visit in visits) and context.pairing.counterpart(name) is None]
+        yield Edit(
+            "layer-count",
+            f"{shown}, for which there are weights and no module, run after {names[-1]}",
+            owner,
+            {},
+            1,
+            hooks=put,
+        )
+    extra = [
+        name
+        for name in names
+        if any(visit.path == name for visit in visits) and context.pairing.counterpart(name) is None
+    ]
     extra = [name for name in extra if any(True for _ in context.target.model.get_submodule(name).parameters())]
     if extra and len(extra) < len(names):
 
         def skip(model: torch.nn.Module) -> list[Any]:
             return [model.get_submodule(name).register_forward_hook(_as_taken, with_kwargs=True) for name in extra]
 
-        yield Edit("layer-count", f"{', '.join(extra)}, for which there are no weights, left out", owner, {}, 1, frozenset(), skip)
+        yield Edit(
+            "layer-count",
+            f"{', '.join(extra)}, for which there are no weights, left out",
+            owner,
+            {},
+            1,
+            frozenset(),
+            skip,
+        )
 
 
 def _as_taken(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
@@ -372,9 +539,17 @@ def _running(names: list[str], idle: list[str], visits: list[Visit]) -> Any:
             before = [each for each in names[:index] if each not in idle]
             after_ = [each for each in names[index + 1 :] if each not in idle]
             if before:
-                handles.append(model.get_submodule(before[-1]).register_forward_hook(_then(model.get_submodule(name)), with_kwargs=True))
+                handles.append(
+                    model.get_submodule(before[-1]).register_forward_hook(
+                        _then(model.get_submodule(name)), with_kwargs=True
+                    )
+                )
             elif after_:
-                handles.append(model.get_submodule(after_[0]).register_forward_pre_hook(_first(model.get_submodule(name)), with_kwargs=True))
+                handles.append(
+                    model.get_submodule(after_[0]).register_forward_pre_hook(
+                        _first(model.get_submodule(name)), with_kwargs=True
+                    )
+                )
         return handles
 
     return put
@@ -451,5 +626,13 @@ def dropped(context: Context) -> Edits:
     for call in context.suspects:
         value = call.results[0]
         taken = next(tensors_in(call.args), None)
-        if value is not None and taken is not None and value.shape == taken.shape and call.name in ("mul", "div") and numbers(call):
-            yield Edit("residual", f"without {context.words(call)}", call.owner or "", {call.index: instead(same_tensor)}, 7)
+        if (
+            value is not None
+            and taken is not None
+            and value.shape == taken.shape
+            and call.name in ("mul", "div")
+            and numbers(call)
+        ):
+            yield Edit(
+                "residual", f"without {context.words(call)}", call.owner or "", {call.index: instead(same_tensor)}, 7
+            )

@@ -28,15 +28,19 @@ def edits(context: Context) -> Edits:
         if call.name in _LINEAR and weight is not None:
             yield from _bias(context, call.index, bias, event.path)
             if weight.ndim == 2 and weight.shape[0] == weight.shape[1]:
-                patch = lambda func, args, kwargs: func(args[0], args[1].t(), *args[2:], **kwargs)  # noqa: E731
-                yield Edit("weight-transposed", f"the weight of {event.path} transposed", event.path, {call.index: patch}, 1)
+                patch = lambda func, args, kwargs: func(args[0], args[1].t(), *args[2:], **kwargs)
+                yield Edit(
+                    "weight-transposed", f"the weight of {event.path} transposed", event.path, {call.index: patch}, 1
+                )
             if weight.ndim == 2:
                 yield from _reordered(context, call.index, weight, event.path)
 
 
 def _bias(context: Context, index: int, bias: Any, path: str) -> Edits:
     def without(func: Any, args: Any, kwargs: Any) -> Any:
-        return func(args[0], args[1], None, *args[3:], **{key: value for key, value in kwargs.items() if key != "bias"})
+        return func(
+            args[0], args[1], None, *args[3:], **{key: value for key, value in kwargs.items() if key != "bias"}
+        )
 
     made = context.pairing.made
     key = context.pairing.keys.get(path, "")
@@ -45,15 +49,25 @@ def _bias(context: Context, index: int, bias: Any, path: str) -> Edits:
         theirs = [source.rpartition(".")[0] + ".bias" for source in made[key].keys]
         weights = context.pairing.reference_weights
         if all(each in weights for each in theirs) and theirs:
-            right = torch.stack([weights[each][row] for each, row in zip(theirs, made[key].rows.tolist(), strict=True)])
+            right = torch.stack(
+                [weights[each][row] for each, row in zip(theirs, made[key].rows.tolist(), strict=True)]
+            )
             if right.shape == bias.shape and not torch.equal(right, bias):
                 sorted_alike = torch.equal(right.sort().values, bias.sort().values)
 
                 def reordered(func: Any, args: Any, kwargs: Any) -> Any:
-                    return func(args[0], args[1], right, *args[3:], **{name: value for name, value in kwargs.items() if name != "bias"})
+                    return func(
+                        args[0],
+                        args[1],
+                        right,
+                        *args[3:],
+                        **{name: value for name, value in kwargs.items() if name != "bias"},
+                    )
 
                 tag = "weight-order" if sorted_alike else "bias"
-                yield Edit(tag, f"the bias of {path} taken from where its weight comes from", path, {index: reordered}, 0)
+                yield Edit(
+                    tag, f"the bias of {path} taken from where its weight comes from", path, {index: reordered}, 0
+                )
     if isinstance(bias, torch.Tensor):
         yield Edit("bias", f"{path} without its bias", path, {index: without}, 2)
     seen = context.place.seen
@@ -61,18 +75,31 @@ def _bias(context: Context, index: int, bias: Any, path: str) -> Edits:
     if seen.side != "out":
         return
     event = seen.event
-    compared = compare(seen.expected, event.given if seen.expected.shape == event.given.shape else event.given.movedim(1, -1))
+    compared = compare(
+        seen.expected, event.given if seen.expected.shape == event.given.shape else event.given.movedim(1, -1)
+    )
     if compared is None:
         return
-    difference = (compared.expected - (event.given if compared.expected.shape == event.given.shape else event.given.movedim(1, -1))).flatten(0, -2)
+    difference = (
+        compared.expected
+        - (event.given if compared.expected.shape == event.given.shape else event.given.movedim(1, -1))
+    ).flatten(0, -2)
     mean = difference.mean(0)
     if difference.shape[0] > 1 and float((difference - mean).abs().max()) < 1e-3 * max(float(mean.abs().max()), 1e-6):
 
         def added(func: Any, args: Any, kwargs: Any) -> Any:
             result = func(*args, **kwargs)
-            return result + (mean if result.shape[-1] == mean.numel() else mean.reshape(-1, *([1] * (result.ndim - 2))))
+            return result + (
+                mean if result.shape[-1] == mean.numel() else mean.reshape(-1, *([1] * (result.ndim - 2)))
+            )
 
-        yield Edit("bias", f"the same vector added to every token that {path} gives: a bias that it lacks, or has wrong", path, {index: added}, 1)
+        yield Edit(
+            "bias",
+            f"the same vector added to every token that {path} gives: a bias that it lacks, or has wrong",
+            path,
+            {index: added},
+            1,
+        )
 
 
 def _reordered(context: Context, index: int, weight: torch.Tensor, path: str) -> Edits:
@@ -86,22 +113,36 @@ def _reordered(context: Context, index: int, weight: torch.Tensor, path: str) ->
                 order = list(range(parts))
                 order[one], order[other] = other, one
 
-                def patch(func: Any, args: Any, kwargs: Any, axis: int = axis, parts: int = parts, order: Any = order) -> Any:
+                def patch(
+                    func: Any, args: Any, kwargs: Any, axis: int = axis, parts: int = parts, order: Any = order
+                ) -> Any:
                     chunks = args[1].chunk(parts, axis)
                     changed = [args[0], torch.cat([chunks[each] for each in order], axis), *args[2:]]
                     return func(*changed, **kwargs)
 
                 what = "rows" if axis == 0 else "columns"
-                yield Edit("weight-order", f"parts {one} and {other} of {parts} of the {what} of {path} exchanged", path, {index: patch}, 3)
-        shapes = [(size // inner, inner) for inner in (2, 3, 4, 8, 16, 32, 64, 128) if size % inner == 0 and size > inner]
+                yield Edit(
+                    "weight-order",
+                    f"parts {one} and {other} of {parts} of the {what} of {path} exchanged",
+                    path,
+                    {index: patch},
+                    3,
+                )
+        shapes = [
+            (size // inner, inner) for inner in (2, 3, 4, 8, 16, 32, 64, 128) if size % inner == 0 and size > inner
+        ]
         for shape in shapes:
-            for one in (shape, shape[::-1]):
+            for sizes in (shape, shape[::-1]):
 
-                def read(func: Any, args: Any, kwargs: Any, axis: int = axis, one: Any = one) -> Any:
-                    changed = args[1].unflatten(axis, one).transpose(axis, axis + 1).flatten(axis, axis + 1)
+                def read(func: Any, args: Any, kwargs: Any, axis: int = axis, sizes: Any = sizes) -> Any:
+                    changed = args[1].unflatten(axis, sizes).transpose(axis, axis + 1).flatten(axis, axis + 1)
                     return func(args[0], changed, *args[2:], **kwargs)
 
                 tag = "weight-order" if axis == 0 else "patch-order"
-                yield Edit(tag, f"the {'rows' if axis == 0 else 'columns'} of {path} read as {one[0]} by {one[1]}", path, {index: read}, 4)
-
-
+                yield Edit(
+                    tag,
+                    f"the {'rows' if axis == 0 else 'columns'} of {path} read as {sizes[0]} by {sizes[1]}",
+                    path,
+                    {index: read},
+                    4,
+                )
