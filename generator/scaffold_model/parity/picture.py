@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1100, 420, 64, 20, 34, 96
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1100, 460, 64, 84, 34, 132
 _AGREES, _DIFFERS, _GRID, _GUILTY = "#1f6feb", "#b3261e", "#8c959f", "#9a6700"
 
 #: Below this relative difference two float32 computations of the same thing are one, as `running.aligned` has it.
