@@ -312,7 +312,9 @@ def _shown(found: Divergence) -> dict[str, Any]:
                 "tag": fit.edit.tag,
                 "evidence": f"with {fit.edit.evidence} it agrees"
                 if fit.relative < 1e-3
-                else f"with {fit.edit.evidence} it comes nearest",
+                else f"with {fit.edit.evidence} it comes nearest"
+                if math.isfinite(fit.relative)
+                else f"it lacks {fit.edit.evidence}",
                 "max_diff_after": _number(fit.max_diff),
             }
             for fit in found.causes

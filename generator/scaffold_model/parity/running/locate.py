@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import torch
 
 from .aligned import AGREES, compare, measure
-from .causes import Fit, try_all
-from .causes.base import Context, Place
+from .causes import Fit, blocks, try_all
+from .causes.base import Context, Edit, Place
 from .leaves import Observation, Pairing
 from .replay import Stage
 from .trace import Trace, Visit, tensors_in
@@ -109,6 +110,11 @@ def diverge(
         best = _given_right(context, pool, agreeing)
         fits = [best, *(fit for fit in fits if fit is not best)]
         guilty = _owner(context, pool, best)
+    elif homeless := blocks.homeless(context):
+        # A block of another kind than its neighbours can not be built here, but that it is not there is certain.
+        guilty, names = homeless
+        words = f"a module for {', '.join(names)}, for which there are weights; it could not be tried"
+        fits = [Fit(Edit("layer-count", words, guilty), math.inf, math.inf), *fits]
     else:
         guilty = _by_flow(context, pool)
     largest = place.seen.compared.max_diff if place.seen else measure(place.expected, place.actual)[0]

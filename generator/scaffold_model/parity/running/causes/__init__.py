@@ -15,20 +15,23 @@ from typing import Any
 from ..aligned import AGREES, compare, measure
 from ..leaves import Observation
 from ..replay import Point, Stage
-from . import attention, modulation, norms, numbers_in, rope, structure, weights
+from . import absent, activations, attention, blocks, modulation, norms, numbers_in, patches, rope, structure, weights
 from .base import Context, Edit
 
 MAKERS = (
-    structure.layers,
+    blocks.edits,
     numbers_in.edits,
     weights.edits,
     attention.exchanged_weights,
+    activations.edits,
+    absent.edits,
     norms.edits,
     attention.edits,
     attention.masks_inside,
     modulation.edits,
     rope.edits,
     structure.edits,
+    patches.edits,
     structure.dropped,
 )
 

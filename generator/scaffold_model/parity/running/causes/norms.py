@@ -1,4 +1,4 @@
-"""Norms: their epsilon, their place, whether they are there at all; and activations."""
+"""Norms: their epsilon, their place, and whether they are there at all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..aligned import layouts, measure
-from ..leaves import events, owner_of
 from ..replay import Patch
 from ..trace import Call, tensors_in
 from .base import Context, Edit, Edits, after, instead, numbers
@@ -18,18 +16,6 @@ from .numbers_in import same_tensor
 
 NORMS = {"layer_norm": 4, "rms_norm": 3, "group_norm": 4, "batch_norm": 7}
 _EPS = (1e-6, 1e-5, 1e-8, 1e-12, 1e-3, 1e-7, 1e-4, 1e-2, 0.0, 1e-10)
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "GELU": F.gelu,
-    "the tanh approximation of GELU": lambda x: F.gelu(x, approximate="tanh"),
-    "SiLU": F.silu,
-    "ReLU": F.relu,
-    "the sigmoid approximation of GELU": lambda x: x * torch.sigmoid(1.702 * x),
-    "squared ReLU": lambda x: F.relu(x).square(),
-    "Mish": F.mish,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-}
-_ACTIVATES = {"gelu", "silu", "relu", "relu_", "mish", "sigmoid", "tanh", "softplus", "elu", "leaky_relu", "hardswish"}
 
 
 @dataclass
@@ -95,13 +81,11 @@ def sites(context: Context) -> list[Site]:
 
 
 def edits(context: Context) -> Edits:
-    """Hypotheses on norms and activations."""
+    """Hypotheses on norms."""
     yield from _eps(context)
-    yield from _activations(context)
-    yield from _absent(context)
     known = sites(context)
     for site in known:
-        tag = _tag(context, site.calls[-1], "norm-missing")
+        tag = tag_of(context, site.calls[-1], "norm-missing")
         yield Edit(tag, f"without the norm {site.owner}", site.user, site.without(), 4)
         yield from _other_kind(context, site)
     yield from _moves(context, known)
@@ -148,29 +132,6 @@ def _eps(context: Context) -> Edits:
                         )
 
 
-def _activations(context: Context) -> Edits:
-    for call in context.suspects:
-        owner, words = call.owner or "", context.words(call)
-        if call.name in _ACTIVATES:
-            for name, function in ACTIVATIONS.items():
-                patch = instead(lambda x, *_, function=function, **__: function(x))
-                yield Edit("activation", f"{name} in place of {words}", owner, {call.index: patch}, 2)
-            yield Edit("activation", f"without {words}", owner, {call.index: instead(same_tensor)}, 3)
-        elif call.results[0] is not None and call.results[0].is_floating_point() and "param" in call.roots:
-            for name in ("SiLU", "GELU", "the tanh approximation of GELU", "ReLU"):
-                yield Edit("activation", f"{name} after {words}", owner, {call.index: after(ACTIVATIONS[name])}, 8)
-    event = context.event
-    if event is not None and context.place.seen is not None and context.place.seen.side == "in":
-        for name in ("SiLU", "GELU", "the tanh approximation of GELU", "ReLU"):
-
-            def patch(func: Any, args: Any, kwargs: Any, function: Any = ACTIVATIONS[name]) -> Any:
-                return func(function(args[0]), *args[1:], **kwargs)
-
-            yield Edit(
-                "activation", f"{name} before {event.path}", event.owner or "", {event.start: patch}, 4, later=True
-            )
-
-
 def in_attention(context: Context, call: Call) -> bool:
     """Whether a call's result is a query or a key, seen from there to the attention."""
     waiting, seen = [call.index], set()
@@ -191,56 +152,12 @@ def in_attention(context: Context, call: Call) -> bool:
     return False
 
 
-def _tag(context: Context, call: Call, otherwise: str) -> str:
+def tag_of(context: Context, call: Call, otherwise: str) -> str:
+    """The tag of what is wrong with a norm: that of queries and keys has one of its own."""
     return "qk-norm" if in_attention(context, call) else otherwise
 
 
-def _absent(context: Context) -> Edits:
-    """Modules of the reference that nothing in the target stands for: put where the reference has them."""
-    trace = context.reference
-    used = {
-        source
-        for observation in context.observations
-        for key in context.pairing.made
-        if owner_of(key) == observation.event.path
-        for source in map(owner_of, context.pairing.made[key].sources)
-    }
-    modules = {owner_of(key) for key in context.pairing.reference_weights} - used
-    patches: dict[int, Patch] = {}
-    words, owners, tags, alone = [], [], [], []
-    for path, uses in events(trace, modules).items():
-        weights = [value for key, value in context.pairing.reference_weights.items() if owner_of(key) == path]
-        for use in uses:
-            for call in context.suspects:
-                value = call.results[0]
-                if value is None or call.index in patches or value.numel() != use.taken.numel():
-                    continue
-                put = _carried(use.taken, use.given, value)
-                if put is not None:
-                    norm = all(weight.ndim <= 1 for weight in weights)
-                    tag = _tag(context, call, "norm-missing") if norm else "branch-missing"
-                    patches[call.index] = after(lambda result, put=put: put.to(result.dtype))
-                    words.append(path)
-                    owners.append(call.owner or "")
-                    tags.append(tag)
-                    alone.append(call)
-                    break
-    if not patches:
-        return
-    for index, call in enumerate(alone):
-        yield Edit(
-            tags[index],
-            f"what {words[index]} of the reference makes of it, after {context.words(call)}",
-            _user(context, alone[index]),
-            {call.index: patches[call.index]},
-            2,
-        )
-    if len(patches) > 1:
-        names = ", ".join(words)
-        yield Edit(tags[0], f"what {names} of the reference make of it, put in", _user(context, alone[0]), patches, 2)
-
-
-def _user(context: Context, call: Call) -> str:
+def user_of(context: Context, call: Call) -> str:
     """The module in whose forward a result is used next; that around it, where it is one with weights of its own."""
     inside = {each.index for each in context.slice}
     users = [context.target.calls[index] for index in call.consumers if index in inside] or (
@@ -255,24 +172,10 @@ def _user(context: Context, call: Call) -> str:
     return owner
 
 
-def _carried(taken: torch.Tensor, given: torch.Tensor, value: torch.Tensor) -> torch.Tensor | None:
-    """What a module of the reference gives, in the layout in which the target has what it takes."""
-    for (_, before), (_, result) in zip(
-        layouts(taken, tuple(value.shape)), layouts(given, (*value.shape[:-1], given.shape[-1])), strict=False
-    ):
-        if measure(before, value)[1] <= 1e-5:
-            return result
-    # Heads are apart from each other on one side only.
-    apart = taken.shape == given.shape and taken.shape[-1] != value.shape[-1]
-    if apart and measure(taken.reshape(value.shape), value)[1] <= 1e-5:
-        return given.reshape(value.shape)
-    return None
-
-
 def _other_kind(context: Context, site: Site) -> Edits:
     call = site.calls[-1]
     width = call.shape[-1]
-    tag = _tag(context, call, "norm-missing")
+    tag = tag_of(context, call, "norm-missing")
     if call.name == "rms_norm":
         swapped = instead(lambda x, shape, weight=None, eps=None: F.layer_norm(x, shape, weight, None, eps or 1e-6))
         yield Edit(tag, f"a layer norm in place of {context.words(call)}", site.owner, {call.index: swapped}, 3)
@@ -383,7 +286,7 @@ def _siblings(context: Context) -> Edits:
                     and "param" in call.roots
                 ):
                     yield Edit(
-                        _tag(context, call, tag) if tag == "norm-missing" else tag,
+                        tag_of(context, call, tag) if tag == "norm-missing" else tag,
                         f"{path} after {context.words(call)}",
                         visit.path,
                         {call.index: after(child)},
@@ -446,13 +349,13 @@ def _inserted(context: Context) -> Edits:
             continue
         if "param" not in call.roots:
             continue
-        tag = _tag(context, call, "norm-missing")
+        tag = tag_of(context, call, "norm-missing")
         for name, apply in (
             ("layer norm", lambda x: F.layer_norm(x, x.shape[-1:], eps=1e-6)),
             ("RMS norm", lambda x: F.rms_norm(x, x.shape[-1:], eps=1e-6)),
         ):
             yield Edit(
-                tag, f"a {name} after {context.words(call)}", _user(context, call), {call.index: after(apply)}, 6
+                tag, f"a {name} after {context.words(call)}", user_of(context, call), {call.index: after(apply)}, 6
             )
     event = context.event
     if event is not None and context.place.seen is not None and context.place.seen.side == "in":
