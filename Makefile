@@ -5,7 +5,7 @@ VENV := .venv
 DIFFUSERS_VENV := .venv-diffusers
 BIN := $(VENV)/bin
 
-.PHONY: help demo test quality bench matrix examples clean
+.PHONY: help demo test quality bench bench-map matrix examples clean
 
 help:
 	@echo "make demo      the main job in a practice checkout, shown step by step"
@@ -42,6 +42,9 @@ quality: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/bench.py
+
+bench-map: $(VENV)/.installed $(DIFFUSERS_VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/bench_map.py --python "$(CURDIR)/$(DIFFUSERS_VENV)/bin/python"
 
 matrix: $(VENV)/.installed $(DIFFUSERS_VENV)/.installed
 	SCAFFOLD_MODEL_PYTHON="$(CURDIR)/$(DIFFUSERS_VENV)/bin/python" PATH="$(CURDIR)/$(BIN):$$PATH" \

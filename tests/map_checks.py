@@ -128,6 +128,17 @@ def same_outputs(harness: str, folder: str) -> None:
     assert difference < 1e-4, difference
 
 
+def single_file(checkpoint: str, folder: str, class_name: str) -> None:
+    """`from_single_file` makes of the checkpoint what the script has made of it."""
+    import diffusers
+
+    model_class = getattr(diffusers, class_name)
+    loaded = model_class.from_single_file(checkpoint, config=folder).state_dict()
+    wanted = model_class.from_pretrained(folder).state_dict()
+    assert loaded.keys() == wanted.keys()
+    assert [key for key in wanted if not torch.equal(loaded[key], wanted[key])] == []
+
+
 def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None

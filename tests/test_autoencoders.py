@@ -16,8 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scaffold_model.autoencoders import FOLDER, autoencoders, find_autoencoder, kind, traits
 from scaffold_model.errors import BadInput
+from scaffold_model.questions import VAES, default_traits
 from scaffold_model.snapshot import Snapshot
-from scaffold_model.spec import VAES, ModelSpec, default_traits
+from scaffold_model.spec import ModelSpec
 from scaffold_model.tiny_configs import tiny_config
 
 SOURCE = """

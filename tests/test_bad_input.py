@@ -79,6 +79,7 @@ CASES: dict[str, Case] = {
     "no checkout": Case(FOO, ("is not in a checkout of diffusers", "--checkout DIR"), place="empty"),
     "another project": Case(FOO, ("is a git repository, but not one of diffusers", "--checkout DIR"), place="other"),
     "keyword": Case({"name": "class"}, ("name", "is a Python keyword", "choose another name")),
+    "device of Windows": Case({"name": "aux"}, ("name", "is a device on Windows", "choose another name")),
     "path": Case({"name": "../foo"}, IDENTIFIER),
     "empty": Case({"name": ""}, IDENTIFIER),
     "upper case": Case({"name": "Foo"}, IDENTIFIER),

@@ -61,3 +61,10 @@ def test_a_second_file_of_a_role_is_no_hit_one_to_one(tool: ModuleType) -> None:
         ("docs/source/zh/bar.md", "src/diffusers/pipelines/bar/vocoder.py"),
         ("src/diffusers/models/transformers/transformer_bar_far.py",),
     )
+
+
+def test_helper_modules_are_apart(tool: ModuleType) -> None:
+    assert [path for path in ADDED if not tool.is_counted(path)] == ["src/diffusers/pipelines/bar/vocoder.py"]
+    assert not tool.is_counted("src/diffusers/hooks/text_kv_cache.py")
+    assert tool.is_counted("src/diffusers/modular_pipelines/bar/inputs.py")
+    assert tool.is_counted("src/diffusers/pipelines/stable_audio/modeling_stable_audio.py")

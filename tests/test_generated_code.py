@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, clone_of, git_status, run_command
 
-from scaffold_model.spec import CHOICES, ModelSpec
+from scaffold_model.questions import CHOICES
+from scaffold_model.spec import ModelSpec
 
 pytestmark = pytest.mark.checkout
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import clone_of
 
 from scaffold_model.errors import AnchorNotFound, CopySourceError
-from scaffold_model.lora import LORA_PIPELINE, PEFT, add_lora_mixin
+from scaffold_model.lora import LORA_PIPELINE, PEFT, Wanted, add_lora_mixin
 from scaffold_model.plan import Edit
 from scaffold_model.snapshot import Snapshot
 
@@ -108,7 +108,8 @@ _SET_ADAPTER_SCALE_FN_MAPPING = defaultdict(
 
 
 def edits_of(mixins: str = MIXINS, table: str = TABLE, model: str = "FooTransformer2DModel") -> list[Edit]:
-    return add_lora_mixin(Snapshot(None, {LORA_PIPELINE: mixins, PEFT: table}), "Foo", model, "Foo One")
+    snapshot = Snapshot(None, {LORA_PIPELINE: mixins, PEFT: table})
+    return add_lora_mixin(snapshot, Wanted("foo", "Foo", model, "Foo One"))
 
 
 def added_lines(edit: Edit) -> list[str]:
@@ -151,15 +152,96 @@ def test_a_table_with_a_default_needs_no_row() -> None:
 
 def test_a_long_docstring_is_wrapped() -> None:
     snapshot = Snapshot(None, {LORA_PIPELINE: MIXINS, PEFT: TABLE})
-    edit = add_lora_mixin(
-        snapshot, "MyVeryLongModelNameV15", "MyVeryLongModelNameV15Transformer2DModel", "My Very Long Model Name V15"
-    )[0]
+    prefix = "MyVeryLongModelNameV15"
+    wanted = Wanted(
+        "my_very_long_model_name_v15", prefix, f"{prefix}Transformer2DModel", "My Very Long Model Name V15"
+    )
+    edit = add_lora_mixin(snapshot, wanted)[0]
     docstring = [line for line in added_lines(edit) if "Copied from" not in line][:5]
     assert docstring[2:4] == [
         "    Load LoRA layers into [`MyVeryLongModelNameV15Transformer2DModel`]. Specific to the My Very Long Model Name V15",
         "    pipelines.",
     ]
     assert max(map(len, docstring)) <= 119
+
+
+READERS = """\
+from .lora_base import LoraBaseMixin, fetch
+
+
+TRANSFORMER_NAME = "transformer"
+
+
+class BarLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer"]
+
+    @classmethod
+    def lora_state_dict(cls, path):
+        state_dict, metadata = fetch(path)
+        out = (state_dict, metadata)
+        return out
+
+
+class QuuxLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer"]
+
+    @classmethod
+    # Copied from diffusers.loaders.lora_pipeline.BarLoraLoaderMixin.lora_state_dict
+    def lora_state_dict(cls, path):
+        state_dict, metadata = fetch(path)
+        out = (state_dict, metadata)
+        return out
+
+
+class ZapLoraLoaderMixin(LoraBaseMixin):
+    _lora_loadable_modules = ["transformer"]
+
+    @classmethod
+    def lora_state_dict(cls, path):
+        state_dict, metadata = _convert_zap(fetch(path))
+        out = (state_dict, metadata)
+        return out
+"""
+ZAP = "class ZapPipeline(DiffusionPipeline, FromSingleFileMixin, ZapLoraLoaderMixin):\n    pass\n"
+
+
+@pytest.mark.parametrize(("single_file", "others"), [(False, ZAP), (True, ""), (True, ZAP)])
+def test_the_place_for_other_layouts_is_marked(single_file: bool, others: str) -> None:
+    files = {LORA_PIPELINE: READERS, PEFT: TABLE, "src/diffusers/pipelines/zap/pipeline_zap.py": others}
+    wanted = Wanted("foo", "Foo", "FooTransformer2DModel", "Foo", single_file)
+    added = add_lora_mixin(Snapshot(None, files), wanted)[0].after.removeprefix(READERS)
+    body = added.split("transformer_name = TRANSFORMER_NAME\n\n")[1]
+    if single_file and others:
+        # As those do whose pipelines load original checkpoints: written out, so that something can be added.
+        assert body == (
+            "    @classmethod\n"
+            "    def lora_state_dict(cls, path):\n"
+            "        state_dict, metadata = fetch(path)\n"
+            "        # TODO(foo): convert LoRAs in the layout of the original checkpoints here, if there are any.\n"
+            "        out = (state_dict, metadata)\n"
+            "        return out\n"
+        )
+    else:
+        assert body == (
+            "    # TODO(foo): LoRAs in other layouts than that of diffusers are not read; if there are any, drop the header of this\n"
+            "    # method and convert them in it.\n"
+            "    @classmethod\n"
+            "    # Copied from diffusers.loaders.lora_pipeline.BarLoraLoaderMixin.lora_state_dict\n"
+            "    def lora_state_dict(cls, path):\n"
+            "        state_dict, metadata = fetch(path)\n"
+            "        out = (state_dict, metadata)\n"
+            "        return out\n"
+        )
+
+
+def test_renames_of_components_stay() -> None:
+    mixins = MIXINS.replace(
+        "BarLoraLoaderMixin.state with BarTransformer3DModel->QuuxTransformer2DModel",
+        "BarLoraLoaderMixin.state with unet->transformer, BarTransformer3DModel->QuuxTransformer2DModel, Bar->Quux",
+    )
+    assert "BarLoraLoaderMixin.state with unet->transformer, BarTransformer3DModel->FooTransformer2DModel\n" in (
+        edits_of(mixins)[0].after
+    )
 
 
 def test_line_ends_are_kept() -> None:
@@ -215,11 +297,11 @@ def test_real_checkouts_of_several_ages(
             pytest.skip(f"the clone has no history of {until}")
     checkout = clone_of(pristine, tmp_path / "diffusers", revision)
     snapshot = Snapshot(checkout)
-    names = ("Foo", "FooTransformer2DModel", "Foo")
-    edits = add_lora_mixin(snapshot, *names)
+    wanted = Wanted("foo", "Foo", "FooTransformer2DModel", "Foo")
+    edits = add_lora_mixin(snapshot, wanted)
     assert [edit.path for edit in edits] == [LORA_PIPELINE, PEFT][: 1 + rows]
     assert all(added_lines(edit) for edit in edits)
-    assert add_lora_mixin(snapshot.overlaid({edit.path: edit.after for edit in edits}), *names) == []
+    assert add_lora_mixin(snapshot.overlaid({edit.path: edit.after for edit in edits}), wanted) == []
 
     methods = [node.name for node in mixin_of(edits[0].after).body if isinstance(node, ast.FunctionDef)]
     assert methods == METHODS

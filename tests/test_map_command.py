@@ -276,8 +276,9 @@ def test_a_fresh_scaffold_needs_no_edit(
     attention: str, modality: str, spelling: str, torch_python: str, pristine: Path, tmp_path: Path
 ) -> None:
     checkout = clone_of(pristine, tmp_path / "diffusers")
+    single_file = ("--single-file", "--hub-repo", "org/oak") if spelling == "other" else ()
     flags = ("--name", "oak", "--modality", modality, "--attention", attention, "-y")
-    done = run_command(*flags, cwd=checkout)
+    done = run_command(*flags, *single_file, cwd=checkout)
     assert done.returncode == 0, done.stderr
     harness, script = checkout / ".scaffold/oak/parity.py", checkout / "scripts/convert_oak_to_diffusers.py"
     text = harness.read_text()
@@ -310,6 +311,9 @@ def test_a_fresh_scaffold_needs_no_edit(
     )
     assert done.returncode == 0, done.stderr
     run_checks(torch_python, checkout, "same_outputs", str(harness), str(tmp_path / "out"))
+    if single_file:
+        name = next(word for word in text.split() if word.startswith("OakTransformer")).strip(",.]`)")
+        run_checks(torch_python, checkout, "single_file", str(checkpoint), str(tmp_path / "out"), name)
     # A second run finds the same, in the script that the first one wrote.
     done = run_command("map", "oak", "--force", "--python", torch_python, cwd=checkout)
     assert (done.returncode, script.read_text()) == (0, text), done.stderr

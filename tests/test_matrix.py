@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from conftest import load_tool
 
 from scaffold_model.cli import cli
-from scaffold_model.spec import CHOICES, ModelSpec
+from scaffold_model.questions import CHOICES
+from scaffold_model.spec import ModelSpec
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from conftest import ROOT, clone_of
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from scaffold_model.spec import TASKS, ModelSpec
+from scaffold_model.questions import TASKS
+from scaffold_model.spec import ModelSpec
 
 pytestmark = pytest.mark.checkout
 

@@ -43,9 +43,13 @@ def new_python(root: Path) -> list[str]:
 
 @pytest.mark.checkout
 @days
-def test_copies_are_filled_and_the_code_is_clean(day: str, pristine: Path, tmp_path: Path, torch_python: str) -> None:
+@pytest.mark.parametrize("modality", ["image", "video", "audio"])
+def test_copies_are_filled_and_the_code_is_clean(
+    modality: str, day: str, pristine: Path, tmp_path: Path, torch_python: str
+) -> None:
     root = checkout_of(pristine, tmp_path / "diffusers", day)
-    done = run_command("--name", "foo", "--both", "--lora", "--scheduler", "new", "--python", torch_python, cwd=root)
+    options = ["--both", "--lora", "--scheduler", "new", "--vae", "new", "--modality", modality]
+    done = run_command("--name", "foo", *options, "--python", torch_python, cwd=root)
     assert done.returncode == 0, done.stderr
     files = new_python(root)
     assert len(files) >= 15
@@ -92,7 +96,7 @@ def test_green_where_it_is_scaffolded(
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--modular", "this checkout has no modular pipelines (they came in July 2025)"),
+        ("--modular", "this checkout has no modular pipelines (they came in July 2025); update the checkout\n"),
         (
             "--standard",
             "src/diffusers/models/attention.py: this checkout has no AttentionMixin, "

@@ -10,7 +10,8 @@ import yaml
 from conftest import ROOT
 
 from scaffold_model.errors import BadInput
-from scaffold_model.spec import CHOICES, TASKS, ModelSpec
+from scaffold_model.questions import CHOICES, TASKS
+from scaffold_model.spec import ModelSpec
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from conftest import ROOT, clone_of
 
+from scaffold_model.questions import CHOICES
 from scaffold_model.render import render
-from scaffold_model.spec import CHOICES, ModelSpec
+from scaffold_model.spec import ModelSpec
 
 pytestmark = pytest.mark.checkout
 

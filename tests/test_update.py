@@ -161,6 +161,31 @@ def test_a_scaffold_lives_through_template_versions(checkout: Path, template: Te
 
 
 @pytest.mark.checkout
+def test_an_adopted_scaffold_is_updated(checkout: Path, template: Template) -> None:
+    """A colleague's clone has no `.scaffold/`; what was edited before it was rebuilt counts as edited afterwards."""
+    template.run(checkout, "--name", "foo", "-y")
+    (checkout / TRANSFORMER).write_text((checkout / TRANSFORMER).read_text() + "\n\n# Mine.\n")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-qm", "Add Foo")
+    git(checkout, "clean", "-fdxq")
+    assert "adopt" in template.run(checkout, "update", "foo", code=2)
+    template.run(checkout, "adopt", "foo", "-y")
+    assert "foo is up to date" in template.run(checkout, "update", "foo")
+    assert git(checkout, "status", "--porcelain") == ""
+    template.change(
+        "src/diffusers/models/transformers/transformer_*",
+        ("import torch.nn as nn\n", "import torch.nn as nn\nimport math\n"),
+        ("attention_head_dim: int = 64", "attention_head_dim: int = 96"),
+    )
+    shown = json.loads(template.run(checkout, "update", "foo", "--json"))["updates"][0]
+    assert (shown["conflicts"], shown["created"], shown["removed"]) == ([], [], [])
+    diff = git(checkout, "diff", "-U0")
+    lines = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    assert lines == ["-        attention_head_dim: int = 64,", "+        attention_head_dim: int = 96,"]
+    assert (checkout / TRANSFORMER).read_text().endswith("\n\n# Mine.\n")
+
+
+@pytest.mark.checkout
 def test_conventions_that_the_checkout_has_now(pristine: Path, tmp_path: Path, template: Template) -> None:
     checkout = clone_of(pristine, tmp_path / "diffusers")
     # Without either style of model tests there is nothing that generated tests could be made of.

@@ -77,6 +77,15 @@ def ready(clone: Path) -> None:
     subprocess.run([*SCAFFOLD, "--name", "foo", "--yes"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
 
 
+def outdated(clone: Path) -> None:
+    """A scaffold of an older version of the template."""
+    clean(clone)
+    versions = ["git", "-C", str(ROOT), "log", "--format=%h", "-2", "--", "template"]
+    older = subprocess.run(versions, check=True, capture_output=True, text=True).stdout.split()[-1]
+    command = [*SCAFFOLD, "--name", "foo", "--yes", "--vcs-ref", f"{older}^"]
+    subprocess.run(command, cwd=clone, check=True, stdout=subprocess.DEVNULL)
+
+
 def run(line: Line, clone: Path) -> None:
     """Time one process and read its peak memory, children included."""
     line.prepare(clone)
@@ -86,7 +95,8 @@ def run(line: Line, clone: Path) -> None:
     line.seconds.append(time.perf_counter() - start)
     # ru_maxrss is in KiB on Linux and in bytes on macOS.
     line.memory.append(usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10))
-    if os.waitstatus_to_exitcode(status):
+    # 1 says that `check` has found something.
+    if os.waitstatus_to_exitcode(status) not in (0, int("check" in line.command)):
         raise SystemExit(f"bench: {' '.join(line.command)} failed")
 
 
@@ -112,6 +122,9 @@ def main() -> None:
             Line("complete", [*SCAFFOLD, "complete", "foo"], rendered),
             Line("register, new model", [*SCAFFOLD, "register"], completed),
             Line("register, ready tree", [*SCAFFOLD, "register"], ready, 0.6),
+            Line("check, whole checkout", [*SCAFFOLD, "check", "--json"], ready, 1.0),
+            Line("check NAME", [*SCAFFOLD, "check", "foo", "--json"], ready, 0.5),
+            Line("update from an older template", [*SCAFFOLD, "update", "foo"], outdated, 1.5),
             Line("--help", [*SCAFFOLD, "--help"], lambda _: None, 0.15),
         ]
         for number in range(arguments.rounds + 1):

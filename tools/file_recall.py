@@ -2,6 +2,8 @@
 
     python tools/file_recall.py CLONE [--json FILE]
 
+Counted are models, autoencoders, schedulers, pipelines, outputs, every file of a modular pipeline, tests, docs pages, scripts
+and package inits. Helper modules of one pipeline, hooks and guiders, which belong to no kind of model, are listed apart.
 A pull request's options are read from the files that it adds: an autoencoder or a scheduler of its own, the format, the
 tasks that its pipelines are named after. Only its modality is written down here. A file counts as created where the
 scaffold has one of the same folder and role; `one to one` counts a second transformer, say, as missed.
@@ -19,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold_model.checkout import git
+from scaffold_model.questions import TASKS
 from scaffold_model.render import render
-from scaffold_model.spec import TASKS, ModelSpec
+from scaffold_model.spec import ModelSpec
 
 #: Pull requests that added a model with its pipeline, or a modular pipeline, with the modality; newest first.
 PULL_REQUESTS: dict[str, str] = {
@@ -101,6 +104,16 @@ def role(path: str, modality: str) -> Role | None:
     return place, stem
 
 
+def is_counted(path: str) -> bool:
+    """Whether a file is of a kind that a new model brings, and not a helper module, a hook or a guider."""
+    if not path.startswith("src/"):
+        return True
+    _, _, area, *_, file = path.split("/")
+    if area == "pipelines":
+        return file.startswith(("__init__", "pipeline_", "modeling_"))
+    return area in ("models", "schedulers", "modular_pipelines")
+
+
 def equivalent(added: Sequence[str], modality: str) -> ModelSpec:
     """The answers that fit what a pull request adds."""
     roles = {role(path, modality) for path in added}
@@ -138,6 +151,7 @@ class Recall:
     options: str
     model: bool
     added: int
+    helpers: tuple[str, ...]
     missed: tuple[str, ...]
     surplus: tuple[str, ...]
 
@@ -165,6 +179,8 @@ def recall(clone: Path, sha: str, modality: str, renders: dict[ModelSpec, list[s
     spec = equivalent(added, modality)
     if spec not in renders:
         renders[spec] = [path for path in render(spec.answers()) if spec.owns(path)]
+    helpers = tuple(path for path in added if not is_counted(path))
+    added = [path for path in added if is_counted(path)]
     missed, surplus = compare(added, renders[spec], modality)
     options = " ".join(
         (
@@ -179,7 +195,7 @@ def recall(clone: Path, sha: str, modality: str, renders: dict[ModelSpec, list[s
         path.startswith(("src/diffusers/models/transformers/", "src/diffusers/models/unets/")) for path in added
     )
     return Recall(
-        sha, git(clone, "log", "-1", "--format=%s", sha).strip(), options, model, len(added), missed, surplus
+        sha, git(clone, "log", "-1", "--format=%s", sha).strip(), options, model, len(added), helpers, missed, surplus
     )
 
 
@@ -197,19 +213,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"            missed   {path}")
         for path in one.surplus:
             print(f"            one more {path}")
+        for path in one.helpers:
+            print(f"            helper   {path}")
     for kind, rows in (
         ("that add a model", [one for one in found if one.model]),
         ("that add a modular pipeline to an existing model", [one for one in found if not one.model]),
         ("in all", found),
     ):
         added = sum(one.added for one in rows)
-        missed, surplus = (sum(len(getattr(one, part)) for one in rows) for part in ("missed", "surplus"))
+        missed, surplus, helpers = (
+            sum(len(getattr(one, part)) for one in rows) for part in ("missed", "surplus", "helpers")
+        )
         print(
             f"{len(rows):2} pull requests {kind}, {added} files: {(added - missed) / added:.3f} have one of their folder "
-            f"and role in the scaffold, {(added - missed - surplus) / added:.3f} one to one"
+            f"and role in the scaffold, {(added - missed - surplus) / added:.3f} one to one; with the {helpers} helpers "
+            f"{(added - missed) / (added + helpers):.3f}"
         )
     if options.json:
-        rows = [{**vars(one), "missed": list(one.missed), "surplus": list(one.surplus)} for one in found]
+        rows = [
+            {**vars(one), "missed": list(one.missed), "surplus": list(one.surplus), "helpers": list(one.helpers)}
+            for one in found
+        ]
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0
 

@@ -30,7 +30,8 @@ from jinja2 import Environment, StrictUndefined
 
 from scaffold_model.checkout import git
 from scaffold_model.errors import BadInput, ScaffoldError
-from scaffold_model.spec import CHOICES, TASKS, ModelSpec
+from scaffold_model.questions import CHOICES, TASKS
+from scaffold_model.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / ".matrix"

@@ -10,13 +10,14 @@ from typing import Any
 from .errors import BadInput
 from .manifest import Manifest, manifest_path
 from .plan import NewFile, Plan
+from .questions import DIMENSIONS, TASK_NAMES, TASKS
 from .registries import auto_pipeline
 from .registries.base import ROOT
 from .registries.pages import DOCS, heading
 from .scaffold import parse_answers
 from .scanning import LORA
 from .snapshot import Snapshot
-from .spec import DIMENSIONS, TASK_NAMES, TASKS, ModelSpec
+from .spec import ModelSpec
 
 _ENCODERS = {"t5": "T5EncoderModel", "clip": "CLIPTextModel", "qwen3": "Qwen3Model"}
 _COMPONENT = r"(?:ComponentSpec\(\s*\"{name}\",\s*|^\s+{name}: )(\w+)"

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .errors import BadInput
-from .spec import CHOICES, TASKS, VAES, ModelSpec, default_class_prefix, default_title
+from .questions import CHOICES, TASKS, VAES
+from .spec import ModelSpec, default_class_prefix, default_title
 
 _QUESTIONS: tuple[tuple[str, str], ...] = (
     ("format", "Pipeline format"),

@@ -13,8 +13,8 @@ from typing import Any
 from .code.evaluation import NotConstant, evaluate
 from .component import Component, Unfit, arguments, classes, find, refused
 from .errors import BadInput
+from .questions import VAES, default_traits
 from .snapshot import Snapshot
-from .spec import VAES, default_traits
 from .tiny_configs import tiny_config
 
 FOLDER = "src/diffusers/models/autoencoders"

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
+from .add_command import add
 from .command_line import (
     BUG,
     DONE,
@@ -42,7 +43,8 @@ class _Group(click.Group):
 
 
 def _choice(question: str, help_text: str, default: str | None = None, **extra: Any) -> Callable[[Any], Any]:
-    from .spec import CHOICES, flag
+    from .questions import CHOICES
+    from .spec import flag
 
     values = CHOICES[question]
     return click.option(
@@ -148,7 +150,7 @@ def _create(options: dict[str, Any]) -> None:
     show_change(plan, dry_run=options["dry_run"], as_json=options["as_json"], spec=spec)
 
 
-for command in (*COMMANDS, *LIFE_COMMANDS, map_weights):
+for command in (*COMMANDS, add, *LIFE_COMMANDS, map_weights):
     cli.add_command(command)
 cli.add_command(parity)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from .manifest import read_manifest
 from .pythons import find_tool, subprocess_env
 from .snapshot import Snapshot
 from .spec import ModelSpec
@@ -300,7 +301,11 @@ def model_files(snapshot: Snapshot, spec: ModelSpec, below: str = "") -> list[st
 
 
 def _tests(snapshot: Snapshot, spec: ModelSpec) -> list[str]:
-    return [path for path in model_files(snapshot, spec, "tests/") if path.rpartition("/")[2].startswith("test_")]
+    """The model's tests, those among other models' that `add` has written included."""
+    manifest = read_manifest(snapshot, spec.name)
+    more = [path for path in manifest.created if path.startswith("tests/lora/")] if manifest else []
+    paths = [*model_files(snapshot, spec, "tests/"), *(path for path in more if snapshot.exists(path))]
+    return [path for path in paths if path.rpartition("/")[2].startswith("test_")]
 
 
 def _pytest_gate(path: str, runner: Runner) -> Gate:

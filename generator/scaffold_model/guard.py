@@ -56,6 +56,9 @@ def check_insertions(registry: Registry, before: str, after: str, entries: Seque
     with understood(entries[0], before):
         added = _facts(registry.listed(after))
         added.subtract(_facts(registry.listed(before)))
+    if entries[0].path.endswith(".yml"):
+        # Modules are proven by whoever edits them, since several registries may edit one.
+        _check_yaml(entries[0], after)
     changes = {fact: count for fact, count in added.items() if count}
     wanted = Counter(entry.object for entry in entries)
     found: Counter[str] = Counter()
@@ -64,6 +67,13 @@ def check_insertions(registry: Registry, before: str, after: str, entries: Seque
     if any(count < 0 for count in changes.values()) or found != wanted:
         lacking = next((entry for entry in entries if found[entry.object] != wanted[entry.object]), entries[0])
         raise _refusal(lacking)
+
+
+def _check_yaml(entry: Entry, after: str) -> None:
+    try:
+        check_text(entry.path, after)
+    except BrokenFile:
+        raise _refusal(entry) from None
 
 
 def check_listed(registry: Registry, source: str, entry: Entry) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from .code import toc
 from .conventions import MODULAR, PYPROJECT, TOCTREE, detect
+from .questions import LACKS
 from .snapshot import Snapshot
-from .spec import LACKS
 
 SOURCES = "src/diffusers"
 _MODEL_TESTS = "tests/models/testing_utils/__init__.py"
@@ -94,6 +94,7 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
     flux = f"{SOURCES}/models/transformers/transformer_flux.py"
     peft = f"{SOURCES}/utils/peft_utils.py"
     loading = f"{SOURCES}/models/modeling_utils.py"
+    tiling = f"{SOURCES}/models/autoencoders/autoencoder_kl_hunyuanvideo15.py"
     autoencoders = read(_AUTOENCODER_TESTS)
     parameters = f"{SOURCES}/modular_pipelines/modular_pipeline_utils.py"
     return (
@@ -111,6 +112,12 @@ def conventions(snapshot: Snapshot) -> tuple[Convention, ...]:
             "_parallel_config" in read(flux),
             flux,
             "processors have a _parallel_config, for _cp_plan",
+        ),
+        Convention(
+            "video_tiling",
+            "class AutoencoderKLHunyuanVideo15(" in read(tiling),
+            tiling,
+            "a new autoencoder of videos copies its tiling from AutoencoderKLHunyuanVideo15",
         ),
         Convention(
             "lora_scale_decorator", "def apply_lora_scale" in read(peft), peft, "forward has @apply_lora_scale"

@@ -21,18 +21,36 @@ from .snapshot import Snapshot
 
 LORA_PIPELINE = "src/diffusers/loaders/lora_pipeline.py"
 PEFT = "src/diffusers/loaders/peft.py"
+STATE = "lora_state_dict"
 _SCALES = "_SET_ADAPTER_SCALE_FN_MAPPING"
-_MODEL = re.compile(r"^with\s+(\w*Transformer\w*Model)->\w*Transformer\w*Model$")
+_MODEL = re.compile(r"^(\w*Transformer\w*Model)->\w*Transformer\w*Model$")
 
 
-def add_lora_mixin(snapshot: Snapshot, class_prefix: str, model: str, title: str) -> list[Edit]:
+@dataclass(frozen=True)
+class Wanted:
+    """The mixin that is asked for.
+
+    Attributes:
+        name: The model, as the marks call it that are left for the contributor.
+        class_prefix: ``Foo`` for ``FooLoraLoaderMixin``.
+        model: The class that the layers are loaded into, ``FooTransformer2DModel``.
+        title: How prose calls the model.
+        single_file: Whether its pipelines load original checkpoints.
+    """
+
+    name: str
+    class_prefix: str
+    model: str
+    title: str
+    single_file: bool = False
+
+
+def add_lora_mixin(snapshot: Snapshot, wanted: Wanted) -> list[Edit]:
     """The edits that give the checkout ``{class_prefix}LoraLoaderMixin``; none where it has all of it.
 
     Args:
         snapshot: The checkout.
-        class_prefix: ``Foo`` for ``FooLoraLoaderMixin``.
-        model: The class that the layers are loaded into, ``FooTransformer2DModel``.
-        title: How prose calls the model.
+        wanted: What is asked for.
 
     Raises:
         AnchorNotFound: A statement that must be extended is missing.
@@ -44,15 +62,15 @@ def add_lora_mixin(snapshot: Snapshot, class_prefix: str, model: str, title: str
         before = snapshot.read(path)
         if before is None:
             raise AnchorNotFound(path, "the file")
-        after = add(before, snapshot, class_prefix, model, title)
+        after = add(before, snapshot, wanted)
         if after != before:
             edits.append(Edit(path, before, after))
     return edits
 
 
-def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, model: str, title: str) -> str:
+def _with_mixin(text: str, snapshot: Snapshot, wanted: Wanted) -> str:
     # The module has thousands of lines, so the common case of a second run does not parse it.
-    if re.search(rf"^class {class_prefix}LoraLoaderMixin\b", text, re.MULTILINE):
+    if re.search(rf"^class {wanted.class_prefix}LoraLoaderMixin\b", text, re.MULTILINE):
         return text
     module = module_of(LORA_PIPELINE, text)
     mixins = [
@@ -65,8 +83,10 @@ def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, model: str, ti
         raise AnchorNotFound(LORA_PIPELINE, "a class that derives from LoraBaseMixin")
     if "TRANSFORMER_NAME" not in module.bindings:
         raise AnchorNotFound(LORA_PIPELINE, "TRANSFORMER_NAME")
-    stubs = _compose(module, mixins, snapshot, class_prefix, model, title)
+    stubs = _compose(module, mixins, snapshot, wanted)
     filled = fill(stubs, LORA_PIPELINE, snapshot, own=(), bound=module.bindings)
+    written_out = wanted.single_file and _converts(snapshot, module, mixins)
+    filled = _with_mark(filled, wanted.name, written_out=written_out)
     # Behind the last mixin, which is before the deprecated classes that some checkouts keep at the end.
     end = mixins[-1].end_lineno or 0
     lines = text.splitlines(keepends=True)
@@ -77,24 +97,63 @@ def _with_mixin(text: str, snapshot: Snapshot, class_prefix: str, model: str, ti
     return "".join([*lines[:end], addition, *lines[end:]])
 
 
-def _compose(
-    module: Module, mixins: list[ast.ClassDef], snapshot: Snapshot, class_prefix: str, model: str, title: str
-) -> str:
+def _converts(snapshot: Snapshot, module: Module, mixins: list[ast.ClassDef]) -> bool:
+    """Whether models whose pipelines load original checkpoints read a LoRA their own way, as most of them do.
+
+    Where checkpoints circulate in the original layout, LoRAs do too, and they have to be converted.
+    """
+    names = {node.name for node in mixins if _is_transformer_only(node)}
+    loading: set[str] = set()
+    for path in snapshot.walk("src/diffusers/pipelines"):
+        text = snapshot.read(path) or ""
+        if "FromSingleFileMixin" in text:
+            for bases in re.findall(r"^class \w+\(([^)]*\bFromSingleFileMixin\b[^)]*)\)", text, re.MULTILINE):
+                loading |= names & set(re.findall(r"\w+", bases))
+    readers = [_methods(node).get(STATE) for node in mixins if node.name in loading]
+    own = [each for each in readers if each and not HEADER.search(module.lines[each.lineno - 2])]
+    return 2 * len(own) > len(readers) > 0
+
+
+def _with_mark(text: str, name: str, *, written_out: bool) -> str:
+    """The mixin with a mark where LoRAs in other layouts than that of diffusers would be converted.
+
+    A method with a header holds nothing of its own, so that its mark stands on top of it. Written out it has no header.
+    """
+    if written_out:
+        text = re.sub(rf" +# Copied from .*\n(?= +def {STATE}\()", "", text)
+        found = re.search(r"^( +)out = \(state_dict, metadata\)", text, re.MULTILINE)
+        words = f"TODO({name}): convert LoRAs in the layout of the original checkpoints here, if there are any."
+    else:
+        found = re.search(rf"^( +)(?:@\w+\n +)*# Copied from .*\n +def {STATE}\(", text, re.MULTILINE)
+        words = (
+            f"TODO({name}): LoRAs in other layouts than that of diffusers are not read; if there are any, drop the header of "
+            "this method and convert them in it."
+        )
+    if found is None:
+        return text
+    prefix = f"{found[1]}# "
+    mark = textwrap.fill(
+        words, 119, initial_indent=prefix, subsequent_indent=prefix, break_long_words=False, break_on_hyphens=False
+    )
+    return f"{text[: found.start()]}{mark}\n{text[found.start() :]}"
+
+
+def _compose(module: Module, mixins: list[ast.ClassDef], snapshot: Snapshot, wanted: Wanted) -> str:
     """The class with headers and stubs."""
-    prose = f"Load LoRA layers into [`{model}`]. Specific to the {title} pipelines."
+    prose = f"Load LoRA layers into [`{wanted.model}`]. Specific to the {wanted.title} pipelines."
     indent = "    "
     wrapped = textwrap.fill(
         prose, 119, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
     parts = [
-        f"class {class_prefix}LoraLoaderMixin(LoraBaseMixin):\n"
+        f"class {wanted.class_prefix}LoraLoaderMixin(LoraBaseMixin):\n"
         f'{indent}r"""\n{wrapped}\n{indent}"""\n\n'
         f'{indent}_lora_loadable_modules = ["transformer"]\n'
         f"{indent}transformer_name = TRANSFORMER_NAME\n"
     ]
     shaped = [node for node in mixins if _is_transformer_only(node)]
     for name in _usual_methods(shaped):
-        header, source = _choose(name, module, shaped, snapshot, model)
+        header, source = _choose(name, module, shaped, snapshot, wanted.model)
         decorators = "".join(f"{indent}@{ast.unparse(each)}\n" for each in source.node.decorator_list)
         parts.append(f"{decorators}{header.comment(indent)}\n{indent}def {name}(): ...\n")
     return "\n".join(parts)
@@ -163,15 +222,26 @@ def _choose(
         )
     counted = Counter(vote.header.source for vote in votes)
     best = max(reversed(votes), key=lambda vote: counted[vote.header.source])
-    rename = _MODEL.match(best.header.renames)
-    return Header(best.header.source, f"with {rename.group(1)}->{model}" if rename else ""), best.source
+    return Header(best.header.source, _renamed(best.header.renames, model)), best.source
+
+
+def _renamed(renames: str, model: str) -> str:
+    """The renames of a header for another model: those of components stay, that of the model has a new end."""
+    kept = []
+    for part in renames.removeprefix("with").split(","):
+        found = _MODEL.match(part.strip())
+        if found:
+            kept.append(f"{found.group(1)}->{model}")
+        elif part.strip() and not any(letter.isupper() for letter in part):
+            kept.append(part.strip())
+    return f"with {', '.join(kept)}" if kept else ""
 
 
 def _header_of(owner: str, method: str) -> Header:
     return Header(f"loaders.lora_pipeline.{owner}.{method}", "")
 
 
-def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, model: str, title: str) -> str:
+def _with_scale(text: str, snapshot: Snapshot, wanted: Wanted) -> str:
     """The table of adapter scales: older checkouts look every class up in it, newer ones have a default."""
     module = module_of(PEFT, text)
     bound = module.bindings.get(_SCALES)
@@ -183,7 +253,7 @@ def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, model: str, ti
     if not isinstance(value, ast.Dict) or not value.values:
         raise AnchorNotFound(PEFT, f"{_SCALES} as a dictionary")
     keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
-    if model in keys:
+    if wanted.model in keys:
         return text
     lines = text.splitlines(keepends=True)
     index = value.values[-1].end_lineno or 0
@@ -193,5 +263,5 @@ def _with_scale(text: str, snapshot: Snapshot, class_prefix: str, model: str, ti
         raise AnchorNotFound(PEFT, f"{_SCALES} with one row a line")
     newline = "\r\n" if last.endswith("\r\n") else "\n"
     indent = last[: len(last) - len(last.lstrip())]
-    lines.insert(index, f'{indent}"{model}": lambda model_cls, weights: weights,{newline}')
+    lines.insert(index, f'{indent}"{wanted.model}": lambda model_cls, weights: weights,{newline}')
     return "".join(lines)

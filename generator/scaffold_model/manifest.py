@@ -71,7 +71,7 @@ class Manifest:
                     "version": VERSION,
                     "base_commit": self.base_commit,
                     "branch": self.branch,
-                    "created": self.created,
+                    "created": dict(sorted(self.created.items())),
                     "edited": {path: sorted(entries) for path, entries in sorted(self.edited.items())},
                 },
                 indent=2,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .command_line import DONE, FOUND, checkout_option, json_option, progress, python_option
+from .command_line import DONE, FOUND, checkout_option, json_option, progress, python_option, ruff_of
 from .errors import BadInput
 
 
@@ -95,6 +95,8 @@ def map_weights(
     except FormattingFailed as error:
         raise AssertionError(f"the script that was written is no Python: {error}") from error
     _write(out, text)
+    if name is not None and root is not None:
+        _follow_single_file(name, root, out, text, interpreter)
     if as_json:
         print_json(map_json(result, str(out)))
     else:
@@ -125,6 +127,26 @@ def _of_scaffold(
             )
         harness = own
     return root, harness, out or root / "scripts" / f"convert_{name}_to_diffusers.py"
+
+
+def _follow_single_file(name: str, root: Path, out: Path, text: str, python: str) -> None:
+    """`from_single_file` converts as the script of the scaffold does."""
+    from .checkout import apply, changing
+    from .parity.single_file import follow
+    from .scaffold import read_spec
+    from .snapshot import Snapshot
+
+    snapshot = Snapshot(root)
+    spec = read_spec(snapshot, name)
+    script = f"scripts/convert_{name}_to_diffusers.py"
+    if spec.single_file != "yes" or out.resolve() != (root / script).resolve():
+        return
+    with changing(root):
+        plan = follow(snapshot, spec, script, text, ruff_of(python, root))
+        if plan:
+            apply(root, plan)
+    for line in (*(f"{edit.path} follows the script" for edit in plan.edits), *plan.notices):
+        progress(line)
 
 
 def _check_inputs(weights: Path | None, against: str | None, config: Path | None, harness: Path | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from . import autoencoders, schedulers
@@ -65,14 +65,54 @@ def check_spec(spec: ModelSpec, snapshot: Snapshot, *, rendered: bool = False) -
         for place in spec.owned_places():
             if snapshot.exists(place) or snapshot.files(place) or snapshot.folders(place):
                 raise BadInput(f"{spec.name} exists already", path=place, hint="choose another --name")
-    _check_class_names(spec, snapshot)
+            other = _other_spelling(snapshot, place)
+            if other:
+                raise BadInput(
+                    f"differs from {place}, which {spec.name} needs, by upper and lower case alone",
+                    path=other,
+                    hint="choose another --name: on macOS and Windows the two are one file",
+                )
+    _check_class_names(spec, snapshot, spec.new_classes)
     _check_traits(spec, snapshot)
+    _check_modular(spec, snapshot)
+    _check_registries(spec, snapshot)
+
+
+def check_more(before: ModelSpec, spec: ModelSpec, snapshot: Snapshot) -> None:
+    """Refuse more of a model than this checkout can take.
+
+    Args:
+        before: The answers that the model was made of.
+        spec: Those with what is to be added.
+        snapshot: The checkout, with the model.
+
+    Raises:
+        BadInput: A class name is taken, a class is unknown, or the checkout has no place for what is asked for.
+    """
+    mixin = f"{spec.class_prefix}LoraLoaderMixin"
+    names = [name for name in spec.new_classes if name not in before.new_classes and name != mixin]
+    if names:
+        _check_class_names(spec, snapshot, names)
+    _check_modular(spec, snapshot)
+    _check_registries(spec, snapshot)
+
+
+def _check_modular(spec: ModelSpec, snapshot: Snapshot) -> None:
     if spec.has_modular and not snapshot.exists("src/diffusers/modular_pipelines/modular_pipeline.py"):
+        # The transformers need more than a standard pipeline does, and came late too.
+        standard = "class AttentionMixin" in (snapshot.read("src/diffusers/models/attention.py") or "")
         raise BadInput(
             "this checkout has no modular pipelines (they came in July 2025)",
-            hint="use --standard, or update the checkout",
+            hint="use --standard, or update the checkout" if standard else "update the checkout",
         )
-    _check_registries(spec, snapshot)
+
+
+def _other_spelling(snapshot: Snapshot, place: str) -> str | None:
+    """What stands in the folder of ``place`` under its name in other letters."""
+    folder, _, name = place.rpartition("/")
+    present = (*snapshot.files(folder), *snapshot.folders(folder))
+    found = next((one for one in present if one != name and one.casefold() == name.casefold()), None)
+    return f"{folder}/{found}" if found else None
 
 
 def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
@@ -106,8 +146,8 @@ def _check_traits(spec: ModelSpec, snapshot: Snapshot) -> None:
             )
 
 
-def _check_class_names(spec: ModelSpec, snapshot: Snapshot) -> None:
-    wanted = re.compile(rf"^class ({'|'.join(spec.new_classes)})\b", re.MULTILINE)
+def _check_class_names(spec: ModelSpec, snapshot: Snapshot, names: Collection[str]) -> None:
+    wanted = re.compile(rf"^class ({'|'.join(names)})\b", re.MULTILINE)
     for folder in _SOURCES:
         for path in snapshot.walk(f"src/diffusers/{folder}"):
             text = snapshot.read(path) or ""

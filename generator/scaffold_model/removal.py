@@ -27,6 +27,8 @@ from .stale import module_of, registry_paths
 
 _COPIED = re.compile(r"# Copied from diffusers\.([\w.]+)")
 _AREA = "api/pipelines/"
+#: What the manifest calls a class that `add --lora` has put into a test.
+LORA_TEST = "lora_test"
 
 
 def unregister(snapshot: Snapshot, name: str, *, also: Sequence[str] = ()) -> Plan:
@@ -250,7 +252,9 @@ def _take_out_definitions(texts: _Texts, mine: Belongings) -> list[Registered]:
     known = {registry.NAME for registry in (*REGISTRIES, *OPTIONAL)}
     wanted = [("lora_mixin", mixin, LORA) for mixin in mine.mixins]
     for path, entries in mine.manifest.edited.items() if mine.manifest else ():
-        wanted += [(registry, name, path) for registry, name in entries if registry not in known]
+        # A class that was added to one of the model's own tests goes with the file.
+        if path not in mine.files:
+            wanted += [(registry, name, path) for registry, name in entries if registry not in known]
     done = []
     for registry, name, path in dict.fromkeys(wanted):
         before = texts.read(path)
@@ -272,10 +276,22 @@ def _edited(
 ) -> list[str]:
     """The files that hold something that would be lost: not as the scaffold wrote them, or not as HEAD has them."""
     known = manifest.created if manifest else {}
-    edited = [path for path in paths if path in known and fingerprint(snapshot.read(path) or "") != known[path]]
+    edited = [path for path in paths if path in known and _written(snapshot, path, manifest) != known[path]]
     others = [path for path in paths if path not in known]
     heads = committed(others) if others else {}
     return sorted([*edited, *(path for path in others if heads.get(path) != snapshot.read(path))])
+
+
+def _written(snapshot: Snapshot, path: str, manifest: Manifest | None) -> str:
+    """The fingerprint of a file without the LoRA tests that `add` has put into it."""
+    text = snapshot.read(path) or ""
+    entries = manifest.edited.get(path, []) if manifest else []
+    classes = [name for registry, name in entries if registry == LORA_TEST]
+    if classes:
+        from .adding.lora_tests import without_lora_tests
+
+        text = without_lora_tests(text, classes)
+    return fingerprint(text)
 
 
 def _refuse_if_used(after: Snapshot, mine: Belongings, view: View) -> None:

@@ -1,16 +1,19 @@
 """Rendering: Copier turns the template and the answers into new files, in a temporary folder.
 
-Copier is always given the recorded address of the template, so that ``_src_path`` is one that everybody can resolve;
-git's ``insteadOf`` sends that address to what is at hand: the bundle in the wheel, or the clone that we run from.
+The version that is rendered is taken out of what is at hand, the bundle in the wheel or the clone that we run from, and
+the answers record it under the address that everybody can resolve, as Copier itself would have done. Copier's own way
+there, a mirror of the address and a clone of the mirror, takes longer than the render.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,30 +67,51 @@ def template_source() -> TemplateSource:
     )
 
 
-@contextmanager
-def _resolved(source: TemplateSource, cache: str) -> Iterator[None]:
-    """Make git resolve ADDRESS to the source, for this process and its children.
+#: What a version of the template consists of.
+_PARTS = ("copier.yml", "template", "includes", "tasks")
 
-    Copier keeps a mirror of every address in a cache of the user's. Ours must not go there: the next `copier update`
-    would take it for what is at the address, and a mirror of another installation would serve us another template.
+#: Where Copier records what it rendered, which is a temporary folder here.
+_SOURCE_LINE = re.compile(r"^_src_path: .*$", re.MULTILINE)
+
+
+_OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+
+
+def _extract(source: TemplateSource, vcs_ref: str, folder: Path) -> tuple[Path, str]:
+    """The files of a version in a folder of their own, and the version as ``git describe`` calls it.
+
+    Raises:
+        RenderError: There is no such version.
     """
-    count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-    added = {
-        "GIT_CONFIG_COUNT": str(count + 1),
-        f"GIT_CONFIG_KEY_{count}": f"url.{source.place}.insteadOf",
-        f"GIT_CONFIG_VALUE_{count}": ADDRESS,
-        "COPIER_CACHE_DIR": cache,
-    }
-    before = {key: os.environ.get(key) for key in added}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
+    repository = source.place
+    if repository.is_file():
+        repository = folder / "repository"
+        _git("clone", "--quiet", "--bare", str(source.place), str(repository), version=vcs_ref)
+
+    def run(*arguments: str) -> bytes:
+        return _git("-C", str(repository), *arguments, version=vcs_ref)
+
+    commit = run("rev-parse", "--verify", "--end-of-options", f"{vcs_ref}^{{commit}}").decode().strip()
+    version = run("describe", "--tags", "--always", commit).decode().strip()
+    present = run("ls-tree", "--name-only", commit).decode().split()
+    archive = run("archive", "--format=zip", commit, *(part for part in _PARTS if part in present))
+    files = folder / "template"
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        packed.extractall(files)
+    return files, version
+
+
+def _git(*arguments: str, version: str) -> bytes:
+    # In a hook git names the repository that is being committed to; and no setting may turn the line ends round.
+    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
+    command = ["git", "-c", "core.autocrlf=false", "-c", "core.eol=lf", *arguments]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    if done.returncode:
+        raise RenderError(
+            f"git could not read version {version} of the template",
+            hint="give an existing --vcs-ref, or leave it out",
+        )
+    return done.stdout
 
 
 def render(answers: Mapping[str, Any], vcs_ref: str | None = None) -> dict[str, str]:
@@ -101,48 +125,53 @@ def render(answers: Mapping[str, Any], vcs_ref: str | None = None) -> dict[str, 
         RenderError: Copier refused the answers or the template.
     """
     source = template_source()
-    with tempfile.TemporaryDirectory(prefix="scaffold-model.") as folder, _resolved(source, f"{folder}/cache"):
-        import warnings
+    with tempfile.TemporaryDirectory(prefix="scaffold-model.") as folder:
+        if source.dirty and vcs_ref is None:
+            # A clone with changes is what a developer of the template works with; Copier takes its files as they are.
+            return _rendered(str(source.place), Path(folder), answers)
+        files, version = _extract(source, vcs_ref or "HEAD", Path(folder))
+        rendered = _rendered(str(files), Path(folder), answers)
+    path = next(path for path in rendered if path.endswith("/answers.yml"))
+    return {**rendered, path: _SOURCE_LINE.sub(lambda _: recorded(version), rendered[path], count=1)}
 
-        import copier
-        import jinja2
-        from copier.errors import CopierError
-        from plumbum import local
 
-        # The folder is entered under a fixed name, since nothing in a render may depend on where it was made.
-        target = Path(folder) / "render"
-        target.mkdir()
-        # Copier's git runs in an environment that was read when plumbum was first imported, by whomever.
-        with (
-            warnings.catch_warnings(),
-            local.env(**{key: os.environ[key] for key in os.environ if key.startswith("GIT_CONFIG_")}),
-        ):
-            # A dirty clone is what a developer of the template works with; Copier's warning is for others.
-            warnings.simplefilter("ignore")
-            try:
-                copier.run_copy(
-                    str(source.place) if source.dirty and vcs_ref is None else ADDRESS,
-                    target,
-                    data=dict(answers),
-                    defaults=True,
-                    overwrite=True,
-                    quiet=True,
-                    unsafe=True,
-                    skip_tasks=True,
-                    vcs_ref=vcs_ref or "HEAD",
-                )
-            except (CopierError, jinja2.TemplateError, ValueError, TypeError) as error:
-                first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise RenderError(f"the template could not be rendered: {first}", hint="check the answers") from error
-            except Exception as error:  # plumbum raises its own errors when git fails
-                if type(error).__name__ != "ProcessExecutionError":
-                    raise
-                raise RenderError(
-                    f"git could not read version {vcs_ref or 'HEAD'} of the template",
-                    hint="give an existing --vcs-ref, or leave it out",
-                ) from error
-        return {
-            path.relative_to(target).as_posix(): path.read_bytes().decode("utf-8")
-            for path in sorted(target.rglob("*"))
-            if path.is_file()
-        }
+def recorded(version: str) -> str:
+    """The lines of an answers file that say what was rendered; a hash of digits alone is quoted, or it would be a number."""
+    import yaml
+
+    return yaml.safe_dump({"_commit": version, "_src_path": ADDRESS}).rstrip("\n")
+
+
+def _rendered(template: str, folder: Path, answers: Mapping[str, Any]) -> dict[str, str]:
+    import warnings
+
+    import copier
+    import jinja2
+    from copier.errors import CopierError
+
+    # The folder is entered under a fixed name, since nothing in a render may depend on where it was made.
+    target = folder / "render"
+    target.mkdir()
+    with warnings.catch_warnings():
+        # That the clone has changes is a warning for others.
+        warnings.simplefilter("ignore")
+        try:
+            copier.run_copy(
+                template,
+                target,
+                data=dict(answers),
+                defaults=True,
+                overwrite=True,
+                quiet=True,
+                unsafe=True,
+                skip_tasks=True,
+                vcs_ref="HEAD",
+            )
+        except (CopierError, jinja2.TemplateError, ValueError, TypeError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise RenderError(f"the template could not be rendered: {first}", hint="check the answers") from error
+    return {
+        path.relative_to(target).as_posix(): path.read_bytes().decode("utf-8")
+        for path in sorted(target.rglob("*"))
+        if path.is_file()
+    }

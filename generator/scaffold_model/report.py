@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import ScaffoldError
@@ -126,6 +126,31 @@ def print_update(name: str, versions: tuple[str, str], updated: Updated) -> None
         click.secho(f"  {mark:8}  {path}", fg="red" if mark == "conflict" else None)
     for notice in plan.notices:
         click.echo(f"{click.style('notice', fg='yellow')}  {notice}")
+
+
+def print_addition(name: str, flags: Sequence[str], done: Updated) -> None:
+    """The summary of an addition: the files, the entries, the conflicts, what to do next."""
+    import click
+
+    plan = done.plan
+    if not plan:
+        click.echo(f"Nothing to do: {name} has {', '.join(flags)}")
+    else:
+        click.secho(f"{name}: added {', '.join(flags)}", bold=True)
+    objects: dict[str, list[str]] = {}
+    for entry in plan.entries:
+        objects.setdefault(entry.path, []).append(entry.object)
+    marks = [("new", new.path) for new in plan.new_files] + [("removed", gone.path) for gone in plan.removed]
+    marks += [("conflict" if edit.path in done.conflicts else "edited", edit.path) for edit in plan.edits]
+    for mark, path in marks:
+        entries = f"  ({', '.join(dict.fromkeys(objects[path]))})" if path in objects else ""
+        click.secho(f"  {mark:8}  {path}{entries}", fg="red" if mark == "conflict" else None)
+    for notice in plan.notices:
+        click.echo(f"{click.style('notice', fg='yellow')}  {notice}")
+    if plan and plan.next_steps:
+        click.secho("Next", bold=True)
+        for step in plan.next_steps:
+            click.echo(f"  {step}")
 
 
 def verification_json(verification: Verification) -> dict[str, Any]:

@@ -170,11 +170,11 @@ def extend_and_register(
 ) -> Plan:
     """``plan`` with all that the answers ask for beside the model's own files; what is there already is left alone."""
     if spec.lora == "yes":
-        from .lora import add_lora_mixin
+        from .lora import Wanted, add_lora_mixin
 
-        edits = tuple(
-            add_lora_mixin(snapshot.overlaid(plan.overlay()), spec.class_prefix, spec.transformer_class, spec.title)
-        )
+        loads = spec.single_file == "yes" and spec.has_standard
+        wanted = Wanted(spec.name, spec.class_prefix, spec.transformer_class, spec.title, loads)
+        edits = tuple(add_lora_mixin(snapshot.overlaid(plan.overlay()), wanted))
         entry = Registered(
             "lora_mixin", f"{spec.class_prefix}LoraLoaderMixin", "src/diffusers/loaders/lora_pipeline.py"
         )

@@ -1,6 +1,6 @@
 """`ModelSpec`: the validated answers, and every name that is derived from them, derived once.
 
-Which values and combinations make no sense is data here (`CHOICES`, `TASKS`, `COMBINATIONS`), used by the command
+Which combinations make no sense is data here (`COMBINATIONS`), as the values are in `questions`, used by the command
 line, by `complete` and by the tests, which compare it with the validators of ``copier.yml``.
 """
 
@@ -14,74 +14,18 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import BadInput
-
-#: The tasks of each modality, the most usual first.
-TASKS: dict[str, tuple[str, ...]] = {
-    "image": ("t2i", "i2i", "inpaint"),
-    "video": ("t2v", "i2v", "v2v"),
-    "audio": ("t2a",),
-}
-
-#: What a checkout may lack of what the template writes; `older` then writes it otherwise.
-LACKS: tuple[str, ...] = (
-    "union_hints",
-    "parallel_config",
-    "lora_scale_decorator",
-    "workflow_map",
-    "auto_docstrings",
-    "parameter_templates",
-    "dtype_argument",
-    "model_torch_dtype",
-    "base_model_output",
-    "autoencoder_config_tests",
-    "autoencoder_mixin_name",
-    "pipeline_output_shape",
-    "run_pipe",
-    "assert_tensors_close",
-)
-
-#: The values of every question with a closed list, the recommended one first.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "format": ("modular", "standard", "both"),
-    "modality": ("image", "video", "audio"),
-    "task": tuple(task for tasks in TASKS.values() for task in tasks),
-    "attention": ("joint", "cross"),
-    "text_encoder": ("t5", "clip", "qwen3"),
-    "guidance": ("cfg", "embedded"),
-    "lora": ("no", "yes"),
-    "single_file": ("no", "yes"),
-    "auto_pipeline": ("no", "yes"),
-    "tests": ("mixins", "unittest", "none"),
-    "pipeline_tests": ("config", "unittest", "none"),
-    "modular_tests": ("config", "common", "unittest", "none"),
-    "lacks": LACKS,
-    "vae_statistics": ("scale_shift", "scale", "mean_std", "none"),
-    "vae_encoding": ("latent_dist", "latent"),
-}
-
-#: The classes of a standard pipeline and of a modular workflow by task: suffix of the file, infix of the class, workflow.
-TASK_NAMES: dict[str, tuple[str, str, str]] = {
-    "t2i": ("", "", "text2image"),
-    "i2i": ("_img2img", "Img2Img", "image2image"),
-    "inpaint": ("_inpaint", "Inpaint", "inpainting"),
-    "t2v": ("", "", "text2video"),
-    "i2v": ("_image2video", "ImageToVideo", "image2video"),
-    "v2v": ("_video2video", "VideoToVideo", "video2video"),
-    "t2a": ("", "", "text2audio"),
-}
-
-#: Dimensions of the transformer's class and of its page by modality.
-DIMENSIONS: dict[str, str] = {"image": "2D", "video": "3D", "audio": "1D"}
-
-#: The autoencoder of each modality that is proposed.
-VAES: dict[str, str] = {"image": "AutoencoderKL", "video": "AutoencoderKLWan", "audio": "AutoencoderOobleck"}
+from .questions import CHOICES, DIMENSIONS, TASK_NAMES, TASKS, VAES, default_traits
+from .stored_code import keyword_arguments, size_of_autoencoder
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
+#: No file or folder can have such a name on Windows, with any ending.
+_DEVICES = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+)
+
 #: Spelled out, since the Python that runs us need not be the newest that will import the model.
 _SOFT_KEYWORDS = ("case", "match", "type")
-_EXPRESSION = re.compile(r"[\w.()\[\]\"' *+/-]{1,200}")
-_KEYWORDS = re.compile(r"[\w\s.,()\[\]{}=:\"'*/+-]*")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 #: What a free-text answer must look like, and how to say so.
@@ -107,10 +51,14 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
     "tiny_repo": (_REPOSITORY, "must be ORG/NAME"),
     "reference": (re.compile(r"[A-Za-z0-9_.~:/@+-]*"), "must be a plain path or address"),
     "year": (re.compile(r"20[0-9][0-9]"), "must be a year such as 2026"),
-    "vae_spatial": (_EXPRESSION, "must be an expression over `vae`"),
-    "vae_temporal": (_EXPRESSION, "must be an expression over `vae`"),
-    "vae_tiny": (_KEYWORDS, "must be keyword arguments"),
-    "scheduler_arguments": (_KEYWORDS, "must be keyword arguments"),
+}
+
+#: Stored answers that are written into the generated code as they are, and what tells them from other code.
+_CODE: dict[str, tuple[Callable[[str], bool], str]] = {
+    "vae_spatial": (size_of_autoencoder, "must be arithmetic on numbers and on attributes of `vae`"),
+    "vae_temporal": (size_of_autoencoder, "must be arithmetic on numbers and on attributes of `vae`"),
+    "vae_tiny": (keyword_arguments, "must be keyword arguments with literal values"),
+    "scheduler_arguments": (keyword_arguments, "must be keyword arguments with literal values"),
 }
 
 #: Combinations that make no sense: the question to blame, when, and the reason.
@@ -143,40 +91,6 @@ _NUMBERS = ("line_length", "vae_tiny_channels", "vae_tiny_spatial", "vae_tiny_te
 def _in_order(tasks: tuple[str, ...]) -> tuple[str, ...]:
     known = CHOICES["task"]
     return tuple(sorted(dict.fromkeys(tasks), key=lambda task: known.index(task) if task in known else len(known)))
-
-
-def default_traits(vae: str, modality: str) -> dict[str, str | int]:
-    """What the template has to know of the autoencoders that it proposes or writes; of others the checkout tells."""
-    new = vae == "new"
-    if modality == "video":
-        return {
-            "vae_statistics": "mean_std",
-            "vae_encoding": "latent_dist",
-            "vae_spatial": "vae.spatial_compression_ratio" if new else "vae.config.scale_factor_spatial",
-            "vae_temporal": "vae.temporal_compression_ratio" if new else "vae.config.scale_factor_temporal",
-            "vae_tiny_channels": 4 if new else 16,
-            "vae_tiny_spatial": 8,
-            "vae_tiny_temporal": 4,
-        }
-    if modality == "audio":
-        return {
-            "vae_statistics": "mean_std" if new else "none",
-            "vae_encoding": "latent_dist",
-            "vae_spatial": "vae.hop_length",
-            "vae_temporal": "1",
-            "vae_tiny_channels": 4,
-            "vae_tiny_spatial": 8,
-            "vae_tiny_temporal": 1,
-        }
-    return {
-        "vae_statistics": "scale_shift",
-        "vae_encoding": "latent_dist",
-        "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
-        "vae_temporal": "1",
-        "vae_tiny_channels": 4,
-        "vae_tiny_spatial": 8,
-        "vae_tiny_temporal": 1,
-    }
 
 
 def default_title(name: str) -> str:
@@ -239,6 +153,10 @@ class ModelSpec:
         self._check_pattern("name", self.name)
         if keyword.iskeyword(self.name) or self.name in _SOFT_KEYWORDS:
             raise BadInput(f"--name {self.name} is a Python keyword; choose another name")
+        if self.name in _DEVICES:
+            raise BadInput(
+                f"--name {self.name} is a device on Windows, where no folder can be called so; choose another name"
+            )
         if self.modality not in CHOICES["modality"]:
             raise BadInput(f"--modality {self.modality!r} is unknown; choose one of {', '.join(CHOICES['modality'])}")
         # The dataclass is frozen, so that derived defaults go past its own __setattr__.
@@ -258,6 +176,9 @@ class ModelSpec:
                 object.__setattr__(self, question, trait)
         for question in _PATTERNS:
             self._check_pattern(question, getattr(self, question))
+        for question, (fits, message) in _CODE.items():
+            if not fits(getattr(self, question)):
+                raise BadInput(f"{question} {getattr(self, question)!r} {message}")
         for question, allowed in CHOICES.items():
             value = getattr(self, question)
             for one in (value,) if isinstance(value, str) else value:

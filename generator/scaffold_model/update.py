@@ -71,6 +71,8 @@ def update(
     theirs: Mapping[str, str],
     merge: Merge,
     ruff: str | None,
+    *,
+    settle: str = "scaffold-model register",
 ) -> Updated:
     """The plan that brings a scaffold from the render ``base`` to the render ``theirs``.
 
@@ -84,6 +86,7 @@ def update(
         theirs: The new render, finished.
         merge: Merges the contributor's text, the base and the new text.
         ruff: The formatter, or None for our own.
+        settle: The command that finishes what conflicts keep from being done.
     """
     answers = f"{spec.state_folder}/answers.yml"
     edits, created, removed, conflicts, notices = [], [], [], [], []
@@ -108,7 +111,7 @@ def update(
     plan = Plan(tuple(created), tuple(edits), tuple(removed), notices=tuple(notices))
     if conflicts:
         # What has markers in it can not be read, let alone registered.
-        notices.append("settle the conflicts, then run `scaffold-model register`")
+        notices.append(f"settle the conflicts, then run `{settle}`")
         plan = replace(plan, notices=tuple(notices))
     else:
         plan = replace(extend_and_register(spec, snapshot, plan, ruff), next_steps=())

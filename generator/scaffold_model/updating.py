@@ -157,7 +157,7 @@ def update_scaffold(
     new = ModelSpec.from_answers({**stored, **changed})
     if newest.is_recorded_as(scaffold.version) and new == spec:
         return Updated(Plan(), ())
-    base, theirs = _renders((stored, scaffold.version), (new.answers(), None))
+    base, theirs = renders((stored, scaffold.version), (new.answers(), None))
     base, theirs = finish_both(snapshot, spec, base, new, theirs, ruff)
     with tempfile.TemporaryDirectory(prefix="scaffold-model-merge-") as folder:
 
@@ -167,10 +167,10 @@ def update_scaffold(
         return update(snapshot, new, scaffold.manifest, base, theirs, merge, ruff)
 
 
-_Request = tuple[dict[str, Any], str | None]
+Request = tuple[dict[str, Any], str | None]
 
 
-def _renders(first: _Request, second: _Request) -> tuple[dict[str, str], dict[str, str]]:
+def renders(first: Request, second: Request) -> tuple[dict[str, str], dict[str, str]]:
     """Two renders at once: most of an update's time goes into them, and they have nothing in common."""
     if sys.platform != "linux":
         # Elsewhere a second process would have to import everything anew, which takes as long as the render.
@@ -194,7 +194,7 @@ def _renders(first: _Request, second: _Request) -> tuple[dict[str, str], dict[st
     return other, rendered
 
 
-def _send_render(pipe: Connection, request: _Request) -> None:
+def _send_render(pipe: Connection, request: Request) -> None:
     try:
         pipe.send(render(*request))
     except ScaffoldError as error:
@@ -202,10 +202,10 @@ def _send_render(pipe: Connection, request: _Request) -> None:
 
 
 def merge_file(
-    root: Path, folder: Path, mine: str, base: str, theirs: str, versions: tuple[str, str]
+    root: Path, folder: Path, mine: str, base: str, theirs: str, versions: tuple[str, str], what: str = "template"
 ) -> tuple[str, bool]:
     """``git merge-file`` in the conflict style of the repository: the text, and whether it holds conflicts."""
-    labels = ("yours", f"template {versions[0]}", f"template {versions[1]}")
+    labels = ("yours", f"{what} {versions[0]}", f"{what} {versions[1]}")
     paths = [folder / name for name in ("mine", "base", "theirs")]
     for path, text in zip(paths, (mine, base, theirs), strict=True):
         path.write_bytes(text.encode("utf-8"))

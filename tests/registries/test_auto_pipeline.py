@@ -5,10 +5,10 @@ import registry_checks as checks
 
 from scaffold_model.conventions import detect
 from scaffold_model.plan import Export
+from scaffold_model.questions import TASK_NAMES
 from scaffold_model.registries import auto_pipeline
 from scaffold_model.registries.base import Entry
 from scaffold_model.snapshot import Snapshot
-from scaffold_model.spec import TASK_NAMES
 
 BEFORE = """\
 from collections import OrderedDict

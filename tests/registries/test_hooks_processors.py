@@ -22,3 +22,11 @@ def test_the_processors_of_a_model_and_what_they_return() -> None:
         ("FooAttnProcessor2_0", "hidden_states"),
         ("FooJointAttnProcessor", "hidden_states___encoder_hidden_states"),
     ]
+
+
+def test_a_call_that_somebody_is_about_to_write_lists_nothing() -> None:
+    before = checks.example("hooks_processors").before
+    start = before.index("    AttentionProcessorRegistry.register(")
+    unfinished = before[:start] + "    AttentionProcessorRegistry.register()\n" + before[start:]
+    shown = [(item.object, item.value) for item in hooks_processors.listed(before)]
+    assert [(item.object, item.value) for item in hooks_processors.listed(unfinished)] == shown

@@ -6,7 +6,8 @@ import pytest
 import registry_checks as checks
 import yaml
 
-from scaffold_model.errors import AnchorNotFound
+from scaffold_model.errors import AnchorNotFound, BrokenFile
+from scaffold_model.guard import guarded_insert
 from scaffold_model.registries import toctree
 from scaffold_model.registries.base import Entry
 
@@ -82,3 +83,14 @@ def test_what_is_listed_is_what_yaml_reads() -> None:
 def test_a_missing_section_is_an_error_that_names_it() -> None:
     with pytest.raises(AnchorNotFound, match="API > Models"):
         toctree.insert(NESTED, entry("api/models/foo", "Foo", "API", "Models"))
+
+
+def test_an_insertion_that_would_break_the_file_is_refused() -> None:
+    """The item above has a key that no table of contents has; what is in it stands in the column of its own keys."""
+    source = (
+        "- sections:\n  - sections:\n    - local: api/pipelines/overview\n    20ctions:\n      title: Bar\n"
+        "    title: Pipelines\n  title: API\n"
+    )
+    entry = checks.replaced(checks.example("toctree").entry, path=toctree.PATH)
+    with pytest.raises(BrokenFile, match="written in a form that is not understood"):
+        guarded_insert(checks.load("toctree"), source, entry)

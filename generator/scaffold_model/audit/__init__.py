@@ -13,7 +13,7 @@ from ..plan import Finding
 from ..registration import check_registries
 from ..registries.base import ROOT
 from ..snapshot import Snapshot
-from . import copies, coverage, docs, dummies, inits, mappings, optional, shipping
+from . import copies, coverage, docs, dummies, house_changes, inits, mappings, optional, shipping
 from .copies import Ruff
 from .problem import Problem
 from .shipping import Branch
@@ -61,6 +61,7 @@ def audit_view(
         *optional.check(view),
         *docs.check(view),
         *coverage.check(view),
+        *house_changes.check(view),
         *copies.check_stubs(view, view.snapshot.walk(ROOT) if paths is None else paths),
         *shipping.check_marks(view, paths),
     ]

@@ -42,6 +42,7 @@ def _conversions(spec: ModelSpec, path: str) -> list[Callable[[str], str]]:
         from .lora_scale import scaled_by_hand
         from .parallel import without_context_parallel
         from .parameters import spelled_out
+        from .tiling import with_own_tiling
 
         modular = path.startswith("src/diffusers/modular_pipelines/")
         source: dict[str, tuple[bool, Callable[[str], str]]] = {
@@ -50,6 +51,7 @@ def _conversions(spec: ModelSpec, path: str) -> list[Callable[[str], str]]:
             "workflow_map": (modular, without_workflow_map),
             "lora_scale_decorator": (not modular, scaled_by_hand),
             "parallel_config": (not modular, without_context_parallel),
+            "video_tiling": (not modular, with_own_tiling),
         }
         found += [convert for name, (applies, convert) in source.items() if applies and name in lacks]
     if path.startswith("tests/") and path.endswith(".py"):

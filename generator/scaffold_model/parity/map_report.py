@@ -160,6 +160,10 @@ def summary(result: dict[str, Any], script: str) -> list[str]:
     if found["partly_used"]:
         left = [f"{count} rows of {key}" for key, count in found["partly_used"].items()]
         lines.append(f"Partly used: {_some(left)} are left over.")
+    if result.get("larger"):
+        lines.append(
+            "Found with the small models of the harness; the script fits the checkpoint and --config as well."
+        )
     if "apart" in result:
         lines.append(
             f"The outputs of the two sides stay {result['apart']:.1e} apart whatever the weights are: they compute"

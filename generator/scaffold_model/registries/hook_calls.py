@@ -94,7 +94,9 @@ def _calls(function: ast.FunctionDef, registry: str) -> list[Call]:
         call = statement.value if isinstance(statement, ast.Expr) else None
         if isinstance(call, ast.Call) and ast.unparse(call.func) == f"{registry}.register":
             given = [*call.args, *(keyword.value for keyword in call.keywords)]
-            found.append(Call(ast.unparse(given[0]), ast.unparse(given[-1]), statement))
+            # A call without arguments, somebody being about to write them, registers nothing.
+            if given:
+                found.append(Call(ast.unparse(given[0]), ast.unparse(given[-1]), statement))
     return found
 
 

@@ -10,7 +10,7 @@ from .errors import RunningError
 from .mapping.pieces import Choice, Pieces, Shape, matrix
 from .mapping.rules import make_rules
 from .mapping.script import script_parts, whole_script
-from .mapping.selfcheck import check_script
+from .mapping.selfcheck import check_larger, check_script
 from .mapping.target import Target, build_target, described
 
 HARNESS = ("build_reference", "build_target", "make_inputs", "run_reference", "run_target")
@@ -36,6 +36,7 @@ def main(request: dict[str, Any], progress: Any) -> dict[str, Any]:
         progress(f"Read the names and shapes of {len(checkpoint.entries)} tensors")
     target = build_target(request["against"], Path(request["config"])) if request["against"] else None
     facts: dict[str, Any] = {}
+    named, larger = target, False
     if request["harness"] is None:
         from .mapping.evidence import propose
 
@@ -45,10 +46,11 @@ def main(request: dict[str, Any], progress: Any) -> dict[str, Any]:
         sources = checkpoint.shapes()
         choices = propose(sources, target)
     else:
-        target, sources, choices, facts = _by_running(Path(request["harness"]), checkpoint, target, progress)
+        target, sources, choices, facts, larger = _by_running(Path(request["harness"]), checkpoint, target, progress)
     marks = {choice.target: _mark(choice) for choice in choices if choice.ties or not choice.pieces}
     rules = make_rules(choices, sources, {key: mark for key, mark in marks.items() if mark})
-    parts = script_parts(rules, sources, target.config, target.name, target.parents)
+    shown = named.config if larger and named is not None else target.config
+    parts = script_parts(rules, sources, target.config, target.name, target.parents, shown)
     module = "diffusers"
     name = target.name
     if ":" in name:
@@ -56,6 +58,11 @@ def main(request: dict[str, Any], progress: Any) -> dict[str, Any]:
     text = whole_script(parts, name, module, request["script"])
     progress("Checking that the script does what the table says")
     check_script(parts, choices, sources, target.config)
+    if larger and named is not None:
+        progress("Checking that it also fits the checkpoint, which is larger than the models of the harness")
+        given = checkpoint.shapes() if checkpoint is not None else None
+        check_larger(parts, given, named)
+        facts["larger"] = True
     used = {piece.source for choice in choices for piece in choice.pieces}
     return {
         "target_class": target.name,
@@ -69,7 +76,8 @@ def main(request: dict[str, Any], progress: Any) -> dict[str, Any]:
 
 def _by_running(
     path: Path, checkpoint: Checkpoint | None, target: Target | None, progress: Any
-) -> tuple[Target, dict[str, Shape], list[Choice], dict[str, Any]]:
+) -> tuple[Target, dict[str, Shape], list[Choice], dict[str, Any], bool]:
+    """Target, sources, choices and facts; and whether checkpoint and ``--config`` are larger than the harness's models."""
     from .harness import load_harness
     from .mapping.by_running import max_diff, pair_keys, run_mapping
     from .mapping.evidence import propose
@@ -82,12 +90,16 @@ def _by_running(
         target = described(type(built.model).__name__, built.model, config)
     shapes = {key: tuple(tensor.shape) for key, tensor in built.tensors.items()}
     different = [key for key, shape in target.shapes.items() if key not in built.others and shapes.get(key) != shape]
-    if different or shapes.keys() - target.shapes.keys():
-        raise RunningError(
-            f"build_target builds another model than --against and --config: {different[:3]} differ",
-            path=str(path),
-            hint="give the configuration of the harness with --config",
-        )
+    larger = bool(different or shapes.keys() - target.shapes.keys())
+    if larger:
+        if target.name.rpartition(":")[2] != type(built.model).__name__:
+            raise RunningError(
+                f"build_target builds a {type(built.model).__name__}, and --against names {target.name}",
+                path=str(path),
+                hint="map to the model that the harness builds",
+            )
+        # The rules of a small model are those of a large one: sizes are taken from the configuration.
+        target = described(target.name, built.model, dict(getattr(built.model, "config", {})))
     sources = {key: tuple(tensor.shape) for key, tensor in reference.tensors.items()}
     facts: dict[str, Any] = {"max_diff": run.max_diff, "unproved": run.unproved}
     choices = run.choices
@@ -95,7 +107,7 @@ def _by_running(
         progress("The two sides differ by more than their weights; weighing names, shapes and structure instead")
         choices = propose(sources, target)
         facts = {"max_diff": max_diff(choices, run.sides), "unproved": list(target.shapes), "apart": run.closest}
-    if checkpoint is not None:
+    if checkpoint is not None and not larger:
         pairs = pair_keys(reference, checkpoint.shapes(), checkpoint.load)
         if pairs is None:
             raise RunningError(
@@ -113,7 +125,7 @@ def _by_running(
         for key in left
         if key not in known
     ]
-    return target, sources, choices, facts
+    return target, sources, choices, facts, larger
 
 
 def _renamed(choice: Choice, pairs: dict[str, str]) -> Choice:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import torch
 
 from ..harness import Harness
-from .decide import EXACT, Proof, agrees, convert, decide, proved
+from .decide import decide
 from .pieces import Choice, Shape, matrix
 from .probe import AGREE, Assumption, Probe, periods, probe
+from .proof import EXACT, Proof, agrees, convert, proved
 from .sides import Side, build_sides
 
 Progress = Callable[[str], None]
@@ -194,17 +195,22 @@ def pair_keys(side: Side, checkpoint: dict[str, Shape], load: Callable[[str], to
         tensor = load(key)
         if tensor.is_floating_point() and tensor.numel():
             by_content[_content(tensor)].append(key)
-    pairs = {}
-    for key, tensor in side.built.items():
-        candidates = [
+    options = {
+        key: [
             other
             for other in by_content[_content(tensor)]
             if torch.equal(load(other).float().reshape(-1), tensor.float().reshape(-1))
         ]
-        if len(candidates) != 1:
-            return None
-        pairs[key] = candidates[0]
-    return pairs
+        for key, tensor in side.built.items()
+    }
+    pairs = {key: found[0] for key, found in options.items() if len(found) == 1}
+    modules = {key.rpartition(".")[0]: other.rpartition(".")[0] for key, other in pairs.items()}
+    for key, found in options.items():
+        # Tensors of the same values, such as norms of ones, go with their modules.
+        beside = [other for other in found if other.rpartition(".")[0] == modules.get(key.rpartition(".")[0])]
+        if key not in pairs and len(beside) == 1:
+            pairs[key] = beside[0]
+    return pairs if pairs.keys() == options.keys() and len(set(pairs.values())) == len(pairs) else None
 
 
 def _content(tensor: torch.Tensor) -> tuple[int, float, float]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from .blocks import Stack, Unit, stacks, units
-from .matching import Pair, match
+from .matching import match
 from .names import likeness, meaning
+from .pair import Pair
 from .pieces import Choice, Shape
 from .target import Target
 
@@ -46,7 +47,7 @@ def propose(sources: Mapping[str, Shape], target: Target) -> list[Choice]:
             if content in solved:
                 found = [pair.moved(wanted, given) for pair in solved[content]]
             else:
-                found = match(wanted, given, target, sources, not ours.prefix)
+                found = match(wanted, given, target)
                 solved[content] = found
             pairs += found
             matched = {id(unit) for pair in found for unit in pair.targets}

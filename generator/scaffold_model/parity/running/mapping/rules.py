@@ -6,126 +6,12 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .indices import Numbers, numbered_words, skeleton, with_numbers
+from .joins import make_joins
 from .pieces import Choice, Shape, matrix
-
-#: A part of a target key: an index of the source key by its position, or a number that never changes.
-Place = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a source gives to one target.
-
-    Attributes:
-        segments: Which of the source's segments, in order.
-        shape: The target's shape where it is another than that of those rows, else None.
-        permute: The order of the source's axes before it is brought into that shape.
-        view: The shape that the source is seen in before that.
-    """
-
-    segments: tuple[int, ...]
-    shape: Shape | None = None
-    permute: Shape = ()
-    view: Shape = ()
-
-
-@dataclass(frozen=True)
-class Surgery:
-    """How a source is cut: the rows of its segments, and what each target gets of them."""
-
-    rows: tuple[int, ...]
-    outputs: tuple[Output, ...]
-
-    @property
-    def is_rename(self) -> bool:
-        """Whether every target gets the source as it is."""
-        return all(output == Output((0,)) for output in self.outputs) and len(self.rows) == 1
-
-
-@dataclass
-class Rule:
-    """Sources of one pattern and the targets that they give.
-
-    Attributes:
-        source: The skeleton of the source keys, without the last word where that is ``leaves``.
-        numbers: What its indices are: a number, or None where they vary.
-        leaves: The last words that the rule holds for, where sources and targets end alike; empty otherwise.
-        targets: The skeletons of the target keys, with what their indices are.
-        surgery: How the source is cut.
-        keys: The source keys that it was found from.
-        spread: For a source of many targets, the position of the index that runs over all blocks, by target.
-    """
-
-    source: str
-    numbers: tuple[int | None, ...]
-    leaves: tuple[str, ...]
-    targets: tuple[tuple[str, tuple[Place, ...]], ...]
-    surgery: Surgery
-    keys: list[str]
-    spread: tuple[tuple[int, int] | None, ...] = ()
-    marks: list[str] = field(default_factory=list)
-
-    def regex(self) -> str:
-        """A regular expression for the whole source key; its groups are the indices that vary, then the last word."""
-        parts = ["(\\d+)" if number is None else str(number) for number in self.numbers]
-        text = with_numbers(re.escape(self.source).replace("\\#", "#"), parts)
-        if not self.leaves:
-            return text
-        return f"{text}\\.{self.leaves[0]}" if len(self.leaves) == 1 else f"{text}\\.(\\w+)"
-
-    def formats(self) -> list[str]:
-        """The target keys, with ``{0}``, ``{1}`` ... for the groups of the regular expression."""
-        groups = [position for position, number in enumerate(self.numbers) if number is None]
-        found = []
-        for place, (text, numbers) in enumerate(self.targets):
-            spread = self.spread[place] if self.spread else None
-            parts = [
-                "{block}"
-                if spread and spread[0] == index
-                else f"{{{groups.index(value)}}}"
-                if kind == "index"
-                else str(value)
-                for index, (kind, value) in enumerate(numbers)
-            ]
-            leaf = f".{{{len(groups)}}}" if len(self.leaves) > 1 else f".{self.leaves[0]}" if self.leaves else ""
-            found.append(with_numbers(text, parts) + leaf)
-        return found
-
-
-@dataclass(frozen=True)
-class Join:
-    """Targets of one pattern that are several sources below each other: the formats of target and sources.
-
-    Attributes:
-        regex: A regular expression for the key of the first source.
-        target: The target key, with ``{0}`` ... for the groups of the expression.
-        sources: For each piece, the source key in the same way, and the rows, or None for all of them.
-        keys: The source keys.
-    """
-
-    regex: str
-    target: str
-    sources: tuple[tuple[str, tuple[int, int] | None], ...]
-    keys: tuple[str, ...]
-    marks: tuple[str, ...] = ()
-
-
-@dataclass
-class Rules:
-    """All rules: each source key has the first one whose expression matches it.
-
-    Attributes:
-        rules: For sources that give their rows to targets of their own.
-        joins: For targets of several sources.
-        unused: Expressions for the sources that no target takes.
-    """
-
-    rules: list[Rule]
-    joins: list[Join]
-    unused: list[str]
+from .rule import Output, Place, Rule, Rules, Surgery
 
 
 @dataclass(frozen=True)
@@ -168,7 +54,7 @@ def make_rules(choices: list[Choice], sources: Mapping[str, Shape], marks: Mappi
         rule.marks = sorted({marks[one.target] for key in rule.keys for one in takers[key] if one.target in marks})
     used = {piece.source for choice in choices for piece in choice.pieces}
     unused = _patterns([key for key in sources if key not in used], words)
-    joins = _joins(joined, sources, words, marks)
+    joins = make_joins(joined, sources, words, marks)
     return Rules(rules, joins, unused)
 
 
@@ -376,51 +262,3 @@ def _patterns(keys: list[str], words: frozenset[str]) -> list[str]:
         ]
         found.append(with_numbers(re.escape(text).replace("\\#", "#"), parts))
     return found
-
-
-def _joins(
-    choices: list[Choice], sources: Mapping[str, Shape], words: frozenset[str], marks: Mapping[str, str]
-) -> list[Join]:
-    """Rules for targets of several sources; an index that target and sources share becomes a group."""
-    groups: dict[object, list[Choice]] = defaultdict(list)
-    for choice in choices:
-        pieces = tuple((skeleton(one.source, words)[0], one.start, one.stop) for one in choice.pieces)
-        groups[skeleton(choice.target)[0], pieces].append(choice)
-    joins = []
-    for group in groups.values():
-        rows = [
-            (*skeleton(one.target)[1], *(n for piece in one.pieces for n in skeleton(piece.source, words)[1]))
-            for one in group
-        ]
-        columns = list(zip(*rows, strict=True))
-        varying = [column for column in columns if len(set(column)) > 1]
-        alike = len(set(varying)) <= 1
-        for members in [group] if alike else [[one] for one in group]:
-            joins.append(_join(members, sources, words, marks))
-    return joins
-
-
-def _join(group: list[Choice], sources: Mapping[str, Shape], words: frozenset[str], marks: Mapping[str, str]) -> Join:
-    def formatted(keys: list[str], group_text: str) -> str:
-        text = skeleton(keys[0], words)[0]
-        columns = zip(*(skeleton(key, words)[1] for key in keys), strict=True)
-        return with_numbers(text, [group_text if len(set(column)) > 1 else column[0] for column in columns])
-
-    first = [choice.pieces[0].source for choice in group]
-    expression = re.escape(formatted(first, "#")).replace("\\#", "#")
-    seen = iter(["(\\d+)", *["(?:\\d+)"] * expression.count("#")])
-    pieces = []
-    for position, piece in enumerate(group[0].pieces):
-        whole = (piece.start, piece.stop) == (0, matrix(sources[piece.source])[0])
-        text = formatted([choice.pieces[position].source for choice in group], "{0}")
-        pieces.append((text, None if whole else (piece.start, piece.stop)))
-    text, _ = skeleton(group[0].target)
-    columns = zip(*(skeleton(choice.target)[1] for choice in group), strict=True)
-    target = with_numbers(text, ["{0}" if len(set(column)) > 1 else column[0] for column in columns])
-    return Join(
-        re.sub("#", lambda _: next(seen), expression),
-        target,
-        tuple(pieces),
-        tuple(piece.source for choice in group for piece in choice.pieces),
-        tuple(sorted({marks[one.target] for one in group if one.target in marks})),
-    )

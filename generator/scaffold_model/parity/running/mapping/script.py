@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .pieces import Shape
-from .rules import Join, Rule, Rules
+from .rule import Join, Rule, Rules
 from .sizes import count_expression
 from .surgery import Functions
 
@@ -31,7 +31,12 @@ class ScriptParts:
 
 
 def script_parts(
-    rules: Rules, sources: Mapping[str, Shape], config: Mapping[str, Any], class_name: str, kinds: Mapping[str, str]
+    rules: Rules,
+    sources: Mapping[str, Shape],
+    config: Mapping[str, Any],
+    class_name: str,
+    kinds: Mapping[str, str],
+    shown: Mapping[str, Any] | None = None,
 ) -> ScriptParts:
     """The parts of the script that the mapping decides.
 
@@ -41,6 +46,7 @@ def script_parts(
         config: The configuration of the target.
         class_name: The target's class.
         kinds: The class of the module around each target, by key.
+        shown: The configuration that the script names, where it is another than that of these sources.
     """
     functions = Functions(config)
     continuous = {key.rpartition(".")[0] for key, kind in kinds.items() if kind == "AdaLayerNormContinuous"}
@@ -90,7 +96,7 @@ def script_parts(
         texts.insert(
             0,
             "# The sizes that the original tensors are cut by, where no other configuration is given.\n"
-            f"CONFIG = {_used_config(config, [*texts, *tables])}\n",
+            f"CONFIG = {_used_config(shown or config, [*texts, *tables])}\n",
         )
     else:
         texts = [text.replace("@CONFIG@", "") for text in texts]

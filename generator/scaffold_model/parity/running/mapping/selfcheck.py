@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from ..errors import RunningError
 from .pieces import Choice, Shape, matrix
 from .script import ScriptParts
+from .target import Target
 
 
 class _Numbered(Mapping[str, torch.Tensor]):
@@ -68,14 +70,7 @@ def check_script(
     Raises:
         AssertionError: It gives something else than the choices, which would be a mistake of ours.
     """
-    space: dict[str, Any] = {
-        "re": re,
-        "torch": torch,
-        "Callable": Callable,
-        "Mapping": Mapping,
-        "Iterator": Iterator,
-    }
-    exec("from __future__ import annotations\n" + parts.functions + parts.tables + parts.convert, space)
+    space = _executed(parts)
     narrow = _narrow(choices, sources)
     numbered = _Numbered(sources, narrow)
     wanted = {choice.target: choice for choice in choices if choice.pieces}
@@ -95,3 +90,43 @@ def check_script(
             raise AssertionError(f"the script makes {key} of other rows than the table says")
     if seen != wanted.keys():
         raise AssertionError(f"the script does not give {sorted(wanted.keys() - seen)[:5]}")
+
+
+def check_larger(parts: ScriptParts, sources: Mapping[str, Shape] | None, target: Target) -> None:
+    """Whether a script that was found with small models fits large ones, by names and shapes.
+
+    Args:
+        parts: The script.
+        sources: The shapes of the large checkpoint, if there is one.
+        target: The large model.
+
+    Raises:
+        RunningError: It gives other keys or shapes than the model has, or does not know a key of the checkpoint.
+    """
+    if sources is None:
+        return
+    tensors = {key: torch.empty(shape, device="meta") for key, shape in sources.items()}
+    given = (tensors, target.config) if "config: dict" in parts.convert else (tensors,)
+    hint = (
+        "let the harness build small models that differ from the checkpoint in their sizes and numbers of blocks only"
+    )
+    try:
+        found = {key: tuple(tensor.shape) for key, tensor in _executed(parts)["converted_tensors"](*given)}
+    except (ValueError, KeyError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise RunningError(f"what the harness shows does not fit the checkpoint: {said}", hint=hint) from None
+    wrong = [key for key, shape in target.shapes.items() if found.get(key) != shape] or sorted(
+        found.keys() - target.shapes.keys()
+    )
+    if wrong:
+        raise RunningError(
+            f"what the harness shows does not fit the checkpoint: {len(wrong)} tensors of {target.name} come out with"
+            f" another shape or not at all ({', '.join(wrong[:3])})",
+            hint=hint,
+        )
+
+
+def _executed(parts: ScriptParts) -> dict[str, Any]:
+    space: dict[str, Any] = {"re": re, "torch": torch, "Callable": Callable, "Mapping": Mapping, "Iterator": Iterator}
+    exec("from __future__ import annotations\n" + parts.functions + parts.tables + parts.convert, space)
+    return space

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .pieces import Shape
-from .rules import Output, Rule, Surgery
+from .rule import Output, Rule, Surgery
 from .sizes import expression
 
 #: What the last words of a target's key say of its part in a fused tensor.

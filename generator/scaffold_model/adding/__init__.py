@@ -1,0 +1,1 @@
+"""`scaffold-model add`: more of a model that is there already, scaffolded or written by hand."""
