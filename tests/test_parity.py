@@ -66,7 +66,7 @@ def test_fresh_scaffolds_agree_with_a_twin(pristine: Path, tmp_path: Path, torch
         assert all(layer["relative"] < 1e-5 for layer in result["layers"])
         assert [round(step["sigma"], 3) for step in result["loop"]["steps"]] == [0.667, 0.333, 0]
         bugs = {"rotation": ("pos_embed", "rope-axes")} if modality == "video" else {}
-        bugs |= {"guidance": ("", "guidance-scale")} if guidance == "embedded" else {}
+        bugs |= {"guidance": ("time_guidance_embed", "guidance-scale")} if guidance == "embedded" else {}
         for bug, (module, tag) in bugs.items():
             _with_twin(checkout, name, bug)
             done = run_command("parity", name, "--python", torch_python, "--steps", "0", "--json", cwd=checkout)
