@@ -31,6 +31,7 @@ from .commands import COMMANDS
 from .errors import BadInput, ScaffoldError, Stopped
 from .life_commands import LIFE_COMMANDS
 from .map_command import map_weights
+from .parity_command import parity
 
 
 class _Group(click.Group):
@@ -151,6 +152,7 @@ def _create(options: dict[str, Any]) -> None:
 
 for command in (*COMMANDS, add, *LIFE_COMMANDS, map_weights):
     cli.add_command(command)
+cli.add_command(parity)
 
 
 def main() -> NoReturn:
