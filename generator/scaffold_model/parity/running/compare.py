@@ -64,7 +64,7 @@ def main(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     passed = largest < TOLERANCE and not mismatches
     progress("Pairing the modules of both sides by their weights")
     made = with_own_names(
-        provenance(lambda weights: harness.call("convert", weights), state, converted), reference, state
+        provenance(lambda weights: harness.call("convert", weights), state, converted, progress), reference, state
     )
     pairing = Pairing(made, target, reference)
     observations = pairing.observe(ours, theirs)

@@ -34,13 +34,16 @@ class Made:
     sources: list[str]
 
 
-def provenance(convert: Callable[[State], State], state: State, converted: State) -> dict[str, Made]:
+def provenance(
+    convert: Callable[[State], State], state: State, converted: State, progress: Callable[[str], None]
+) -> dict[str, Made]:
     """What each parameter of the target is made of.
 
     Args:
         convert: The conversion.
         state: The weights of the reference.
         converted: What ``convert`` makes of them.
+        progress: Is told where the conversion can not be run on addresses.
     """
     keys = [key for key, value in state.items() if value.is_floating_point()]
     number = {key: float(index) for index, key in enumerate(keys)}
@@ -65,8 +68,9 @@ def provenance(convert: Callable[[State], State], state: State, converted: State
     for kind in ("key", "row", "column"):
         try:
             made = convert(addresses(kind))
-        except Exception:
+        except Exception as error:
             # A conversion that looks at values, such as at a norm of weights, can not be run on addresses.
+            progress(f"Pairing by the values of the weights, which knows less: on addresses, {error}")
             return by_values(state, converted)
         facets.append(
             {

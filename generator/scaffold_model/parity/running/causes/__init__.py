@@ -13,16 +13,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..aligned import AGREES, compare, measure
+from ..errors import RunningError
 from ..leaves import Observation
 from ..replay import Point, Stage
-from . import absent, activations, attention, blocks, modulation, norms, numbers_in, patches, rope, structure, weights
+from . import (
+    absent,
+    activations,
+    attention,
+    blocks,
+    exchanged,
+    modulation,
+    norms,
+    numbers_in,
+    patches,
+    rope,
+    structure,
+    weights,
+)
 from .base import Context, Edit
 
 MAKERS = (
     blocks.edits,
     numbers_in.edits,
     weights.edits,
-    attention.exchanged_weights,
+    exchanged.edits,
     activations.edits,
     absent.edits,
     norms.edits,
@@ -33,6 +47,20 @@ MAKERS = (
     structure.edits,
     patches.edits,
     structure.dropped,
+)
+
+
+#: What a model raises that is given what does not fit, another shape or type, by itself or through the harness, which ran
+#: well without the change. Out of memory is none of it.
+MISFITS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RunningError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 
 
@@ -59,8 +87,8 @@ def hypotheses(context: Context, progress: Callable[[str], None]) -> Iterator[Ed
         try:
             made += maker(context)
         except Exception as error:
-            # A reference may hold anything. Where one kind of hypotheses can not be made, the others still are, and the
-            # report says so.
+            # A reference may hold anything. Where one kind of hypotheses can not be made, the others still are, and a
+            # line of progress says so.
             if os.environ.get("SCAFFOLD_MODEL_TRACEBACK"):
                 raise
             progress(
@@ -74,7 +102,7 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
     found: list[Fit] = []
     near: list[Fit] = []
     ends = time.monotonic() + seconds
-    tried = 0
+    tried, misfits = 0, 0
     last = 0.0
     for edit in hypotheses(context, progress):
         best = min((fit.edit.rank for fit in found), default=99)
@@ -86,6 +114,7 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
             last = time.monotonic()
         result = attempt(context, stage, edit)
         if result is None:
+            misfits += 1
             continue
         largest, relative, before = result
         fit = Fit(edit, largest, relative)
@@ -93,7 +122,7 @@ def try_all(context: Context, stage: Stage, seconds: float, progress: Callable[[
             found.append(fit)
         elif relative < 0.5 * before:
             near.append(fit)
-    progress(f"Tried {tried} causes, {len(found)} make it agree")
+    progress(f"Tried {tried} causes: {misfits} do not fit the model, {len(found)} make it agree")
     if not found:
         return sorted(near, key=lambda fit: fit.relative)[:5]
     for fit in found[:24]:
@@ -138,6 +167,14 @@ def _stage(stage: Stage, edit: Edit) -> Stage:
     return stage.whole() if edit.hooks else stage
 
 
+def _seen(stage: Stage, edit: Edit, points: list[Point]) -> dict[int, Any] | None:
+    """What the target gives at some points with a change, or None where it can not run so, which refutes the change."""
+    try:
+        return stage.run(edit.patches, points, hooks=edit.hooks)
+    except MISFITS:
+        return None
+
+
 def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float, float] | None:
     """How far the target is from the reference with a change, and was, or None where it can not run so.
 
@@ -147,10 +184,8 @@ def attempt(context: Context, stage: Stage, edit: Edit) -> tuple[float, float, f
     objective = _objective(context, edit)
     stage = _stage(stage, edit)
     points = [Point(objective.event.path, objective.event.number, objective.side)] if objective else []
-    try:
-        seen = stage.run(edit.patches, points, hooks=edit.hooks)
-    except Exception:
-        # Most changes do not fit somewhere: shapes, dtypes. That a model can not run so refutes them.
+    seen = _seen(stage, edit, points)
+    if seen is None:
         return None
     if objective is None:
         outputs = seen.get(-1)
@@ -187,9 +222,8 @@ def _remaining(context: Context, stage: Stage, edit: Edit) -> int:
         if context.until <= each.at <= ends and not each.compared.agrees and each.event.path not in edit.skips
     ][:12]
     points = [Point(each.event.path, each.event.number, each.side) for each in later]
-    try:
-        seen = stage.run(edit.patches, points, hooks=edit.hooks)
-    except Exception:
+    seen = _seen(stage, edit, points)
+    if seen is None:
         return len(later)
     count = 0
     for index, each in enumerate(later):
