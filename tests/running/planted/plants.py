@@ -41,6 +41,32 @@ def every(blocks: Any, path: str, name: str, value: Any) -> None:
 
 JOINT = [
     C(
+        "patch-order-packed",
+        "patch-order",
+        "",
+        M(
+            f"{TF}:FluxTransformer2DModel",
+            "forward",
+            (
+                "self.x_embedder(hidden_states)",
+                "self.x_embedder(hidden_states.unflatten(-1, (-1, 2, 2)).permute(0, 1, 3, 4, 2).flatten(2))",
+            ),
+        ),
+    ),
+    C(
+        "patch-order-turned",
+        "patch-order",
+        "",
+        M(
+            f"{TF}:FluxTransformer2DModel",
+            "forward",
+            (
+                "self.x_embedder(hidden_states)",
+                "self.x_embedder(hidden_states.unflatten(-1, (-1, 2, 2)).transpose(-1, -2).flatten(2))",
+            ),
+        ),
+    ),
+    C(
         "mod-order-norm1",
         "modulation-order",
         "transformer_blocks.0.norm1",
