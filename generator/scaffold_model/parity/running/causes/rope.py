@@ -15,7 +15,7 @@ import torch
 
 from ..trace import Call
 from .angles import are_those_of, difference, halves, narrow, rotations, shaped
-from .base import Context, Edit, Edits, after, instead, numbers, operands, same_kind
+from .base import Context, Edit, Edits, after, giving, instead, numbers, operands, same_kind
 from .modulation import VIEWS
 from .numbers_in import CASTS, constants, same_tensor
 
@@ -82,7 +82,7 @@ def _frequencies(context: Context, call: Call, known: list[float]) -> Edits:
         others = _BASES if is_base else [value + 1, value - 1, value * 2, value / 2]
         for new in dict.fromkeys([*known, *others]):
             if new and new != value:
-                patch = {call.index: _with_argument(position, new)}
+                patch = {call.index: giving(position, new)}
                 yield Edit("rope-frequency", f"{new:g} in place of {value:g} in {words}", owner, patch, 3)
     if call.name in ("mul", "div") and numbers(call):
         left_out = f"without {words} by {numbers(call)[0][1]:g}"
@@ -120,10 +120,6 @@ def _permutations(count: int) -> list[tuple[int, ...]]:
 
 def _with_parts(order: tuple[int, ...]) -> Any:
     return lambda func, args, kwargs: func([args[0][index] for index in order], *args[1:], **kwargs)
-
-
-def _with_argument(position: int, new: Any) -> Any:
-    return lambda func, args, kwargs: func(*args[:position], new, *args[position + 1 :], **kwargs)
 
 
 def _axis(call: Call) -> int:
@@ -207,7 +203,7 @@ def _transplanted(context: Context, users: list[tuple[Call, int]], trial: _Trial
     news = _in_their_place(trial, values) if trial.angles else []
     if news is None:
         return None
-    patches = {call.index: _with_argument(position, new) for (call, position), new in zip(users, news, strict=False)}
+    patches = {call.index: giving(position, new) for (call, position), new in zip(users, news, strict=False)}
     if trial.reorders:
         change = after(_repaired(trial.inputs, _dim(users)))
         patches.update({source.index: change for source in _sources(context, users)})
