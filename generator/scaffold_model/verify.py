@@ -131,26 +131,34 @@ def run_gates(
         for index, result in enumerate(results)
         if result.status == "failed" and (gates[index].baseline or (gates[index].kin and result.failures))
     ]
-    if red:
-        base = baseline_commit(checkout, spec)
-        if base is None:
-            progress("no baseline: the commit that the model was added to is not known")
-            return results
-        try:
-            with worktree(checkout, base) as untouched:
-                for index in red:
-                    kin = gates[index].kin
-                    what = "the same tests of another model" if kin else "the same gate"
-                    progress(f"baseline of {gates[index].name}: {what} on an untouched tree ({base[:12]})")
-                    if kin:
-                        results[index] = compared_tests(results[index], kin(untouched, results[index].failures))
-                    else:
-                        results[index] = compared(results[index], gates[index].run(untouched), checkout, untouched)
-                    progress(f"{gates[index].name}: {_word(results[index])}")
-        except NotACheckout as error:
-            # Without a baseline a red gate stays red, which is the safe side; the other results are worth having.
-            progress(error.line)
+    if not red:
+        return results
+    base = baseline_commit(checkout, spec)
+    if base is None:
+        progress("no baseline: the commit that the model was added to is not known")
+        return results
+    try:
+        with worktree(checkout, base) as untouched:
+            for index in red:
+                results[index] = _beside_baseline(gates[index], results[index], checkout, untouched, base, progress)
+    except NotACheckout as error:
+        # Without a baseline a red gate stays red, which is the safe side; the other results are worth having.
+        progress(error.line)
     return results
+
+
+def _beside_baseline(
+    gate: Gate, result: GateResult, checkout: Path, untouched: Path, base: str, progress: Progress
+) -> GateResult:
+    """A red result beside that of the same gate, or of the same tests of another model, on an untouched tree."""
+    what = "the same tests of another model" if gate.kin else "the same gate"
+    progress(f"baseline of {gate.name}: {what} on an untouched tree ({base[:12]})")
+    if gate.kin:
+        result = compared_tests(result, gate.kin(untouched, result.failures))
+    else:
+        result = compared(result, gate.run(untouched), checkout, untouched)
+    progress(f"{result.name}: {_word(result)}")
+    return result
 
 
 def _run(gate: Gate, checkout: Path, python: str, missing: set[str]) -> GateResult:

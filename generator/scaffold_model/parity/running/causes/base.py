@@ -231,6 +231,11 @@ def taking(position: int, change: Callable[[Any], Any]) -> Patch:
     return patch
 
 
+def giving(position: int, value: Any) -> Patch:
+    """A patch that gives a call another value as one of its arguments."""
+    return taking(position, lambda _: value)
+
+
 def numbers(call: Call) -> list[tuple[int, float]]:
     """The plain numbers among a call's arguments, with their positions."""
     return [

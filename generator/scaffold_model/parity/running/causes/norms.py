@@ -11,11 +11,10 @@ import torch.nn.functional as F
 
 from ..replay import Patch
 from ..trace import Call, tensors_in
-from .base import Context, Edit, Edits, after, instead, numbers
+from . import eps
+from .base import Context, Edit, Edits, after, instead
+from .eps import NORMS
 from .numbers_in import same_tensor
-
-NORMS = {"layer_norm": 4, "rms_norm": 3, "group_norm": 4, "batch_norm": 7}
-_EPS = (1e-6, 1e-5, 1e-8, 1e-12, 1e-3, 1e-7, 1e-4, 1e-2, 0.0, 1e-10)
 
 
 @dataclass
@@ -82,7 +81,7 @@ def sites(context: Context) -> list[Site]:
 
 def edits(context: Context) -> Edits:
     """Hypotheses on norms."""
-    yield from _eps(context)
+    yield from eps.edits(context)
     known = sites(context)
     for site in known:
         tag = tag_of(context, site.calls[-1], "norm-missing")
@@ -91,45 +90,6 @@ def edits(context: Context) -> Edits:
     yield from _moves(context, known)
     yield from _siblings(context)
     yield from _inserted(context)
-
-
-def _eps(context: Context) -> Edits:
-    theirs = []
-    for call in context.reference.calls.values():
-        theirs += [value for _, value in numbers(call) if 0 < value < 0.02]
-        theirs += [call.kwargs[key] for key in ("eps",) if isinstance(call.kwargs.get(key), float)]
-    candidates = list(dict.fromkeys([*sorted(set(theirs)), *_EPS]))
-    for call in context.suspects:
-        if call.name in NORMS:
-            position = NORMS[call.name]
-            now = call.kwargs.get("eps", call.args[position] if len(call.args) > position else None)
-            for eps in candidates:
-                if eps != now:
-
-                    def patch(func: Any, args: Any, kwargs: Any, eps: float = eps, at: int = position) -> Any:
-                        if "eps" in kwargs or len(args) <= at:
-                            return func(*args, **{**kwargs, "eps": eps})
-                        return func(*args[:at], eps, *args[at + 1 :], **kwargs)
-
-                    yield Edit(
-                        "norm-eps",
-                        f"eps {eps:g} in place of {now} in {context.words(call)}",
-                        call.owner or "",
-                        {call.index: patch},
-                        2,
-                    )
-        elif call.name in ("add", "clamp", "clamp_min"):
-            for _, value in numbers(call):
-                for eps in candidates if 0 < value < 0.02 else ():
-                    if eps != value:
-                        patch_ = after(lambda result, delta=eps - value: result + delta)
-                        yield Edit(
-                            "norm-eps",
-                            f"eps {eps:g} in place of {value:g} in {context.words(call)}",
-                            call.owner or "",
-                            {call.index: patch_},
-                            2,
-                        )
 
 
 def in_attention(context: Context, call: Call) -> bool:
@@ -199,58 +159,61 @@ def _moves(context: Context, known: list[Site]) -> Edits:
         if 1 < len(group) <= 4:
             groups.append(group)
     for group in groups:
-        without: dict[int, Patch] = {}
-        for site in group:
-            without.update(site.without())
-        shape = group[0].calls[-1].shape
-        exclusive = []
-        for site in group:
-            others = {index for other in group if other is not site for index in below[id(other)]}
-            chain = [index for index in below[id(site)] if index not in others]
-            exclusive.append([index for index in chain if _fits(context.target.calls[index].shape, shape[-1])])
-        for step in range(min(len(each) for each in exclusive)):
-            patches = dict(without)
-            for site, chain in zip(group, exclusive, strict=True):
-                patches[chain[step]] = after(_flat(site.apply, shape[-1]))
-            place = context.target.calls[exclusive[0][step]]
-            names = ", ".join(site.owner for site in group)
-            yield Edit("norm-order", f"{names} after {context.words(place)}", group[0].user, patches, 4)
+        yield from _moved_down(context, group, below)
         if len(group) == 1:
-            site = group[0]
-            first = site.calls[0].index
-            for call in context.suspects:
-                if (
-                    call.index < first
-                    and call.shape[-1:] == shape[-1:]
-                    and call.index in _above(context, site.calls[0])
-                ):
-                    patches = {**without, call.index: after(site.apply)}
-                    yield Edit("norm-order", f"{site.owner} after {context.words(call)}", site.user, patches, 4)
+            yield from _moved_up(context, group[0])
         elif len(group) == 2:
-            one, other = group
-            if one.calls[-1].shape[-1:] == other.calls[-1].shape[-1:]:
-                patches = {}
-                for here, there in ((one, other), (other, one)):
-                    last = here.calls[-1]
-                    kept: list[torch.Tensor] = []
+            yield from _exchanged(*group)
 
-                    def first_call(func: Any, args: Any, kwargs: Any, kept: Any = kept) -> Any:
-                        kept[:] = [next(tensors_in((args, kwargs)))]
-                        return func(*args, **kwargs)
 
-                    def last_call(
-                        func: Any,
-                        args: Any,
-                        kwargs: Any,
-                        kept: Any = kept,
-                        apply: Any = there.apply,
-                        alone: bool = len(here.calls) == 1,
-                    ) -> Any:
-                        return apply(next(tensors_in((args, kwargs))) if alone else kept[0])
+def _moved_down(context: Context, group: list[Site], below: dict[int, list[int]]) -> Edits:
+    """Norms applied later, each at the same step of the way that it alone leads."""
+    without: dict[int, Patch] = {}
+    for site in group:
+        without.update(site.without())
+    width = group[0].calls[-1].shape[-1]
+    exclusive = []
+    for site in group:
+        others = {index for other in group if other is not site for index in below[id(other)]}
+        chain = [index for index in below[id(site)] if index not in others]
+        exclusive.append([index for index in chain if _fits(context.target.calls[index].shape, width)])
+    names = ", ".join(site.owner for site in group)
+    for steps in zip(*exclusive, strict=False):
+        patches = dict(without)
+        patches.update({index: after(_flat(site.apply, width)) for site, index in zip(group, steps, strict=True)})
+        told = f"{names} after {context.words(context.target.calls[steps[0]])}"
+        yield Edit("norm-order", told, group[0].user, patches, 4)
 
-                    patches[here.calls[0].index] = first_call
-                    patches[last.index] = last_call
-                yield Edit("norm-order", f"{one.owner} and {other.owner} exchanged", one.user, patches, 4)
+
+def _moved_up(context: Context, site: Site) -> Edits:
+    """A norm applied to something that what it takes is made of."""
+    first = site.calls[0]
+    above = _above(context, first)
+    for call in context.suspects:
+        if call.index < first.index and call.index in above and call.shape[-1:] == site.calls[-1].shape[-1:]:
+            patches = {**site.without(), call.index: after(site.apply)}
+            yield Edit("norm-order", f"{site.owner} after {context.words(call)}", site.user, patches, 4)
+
+
+def _exchanged(one: Site, other: Site) -> Edits:
+    """Two norms, each in the place of the other."""
+    if one.calls[-1].shape[-1:] == other.calls[-1].shape[-1:]:
+        patches = {**_replaced(one, other.apply), **_replaced(other, one.apply)}
+        yield Edit("norm-order", f"{one.owner} and {other.owner} exchanged", one.user, patches, 4)
+
+
+def _replaced(site: Site, apply: Callable[[torch.Tensor], torch.Tensor]) -> dict[int, Patch]:
+    """Something else in place of a norm: what its first call takes is kept, and its last call gives the result."""
+    kept: list[torch.Tensor] = []
+
+    def first_call(func: Any, args: Any, kwargs: Any) -> Any:
+        kept[:] = [next(tensors_in((args, kwargs)))]
+        return func(*args, **kwargs)
+
+    def last_call(func: Any, args: Any, kwargs: Any) -> Any:
+        return apply(next(tensors_in((args, kwargs))) if len(site.calls) == 1 else kept[0])
+
+    return {site.calls[0].index: first_call, site.calls[-1].index: last_call}
 
 
 def _fits(shape: tuple[int, ...], width: int) -> bool:

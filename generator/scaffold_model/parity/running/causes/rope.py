@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ..trace import Call
 from .angles import are_those_of, difference, halves, narrow, rotations, shaped
-from .base import Context, Edit, Edits, after, instead, numbers, operands, same_kind
+from .base import Context, Edit, Edits, after, giving, instead, numbers, operands, same_kind
 from .modulation import VIEWS
 from .numbers_in import CASTS, constants, same_tensor
 
 _BASES = [10000.0, 256.0, 100.0, 1000.0, 2000.0, 5000.0, 100000.0, 500000.0, 1000000.0]
+_AS_IT_IS = "as it is"
+_INPUTS = (_AS_IT_IS, "pairs to halves", "halves to pairs")
 _CARRIES = VIEWS | {"neg", "stack", "cat", "view_as_complex", "view_as_real", "empty_like", "setitem", "zeros_like"}
 
 
@@ -31,105 +34,92 @@ def edits(context: Context) -> Edits:
 
 
 def _positions(context: Context) -> Edits:
-    """Changes of the calls that make the angles."""
-    known = constants(context)
+    """Changes of the calls that make the angles, and of casts of what they are computed from."""
     making = [call for call in context.suspects if context.of_position(call)]
     if making:
-        patches = {call.index: _in_float64 for call in making}
-        for call, position in rotations(context):
-            patches[call.index] = _cast_back(position)
-        casts = [call for call in making if call.name in CASTS or "dtype" in call.kwargs]
-        owner = casts[-1].owner if casts else making[-1].owner
-        lossy = [
-            call
-            for call in making
-            if (value := call.results[0]) is not None and value.dtype in (torch.bfloat16, torch.float16)
-        ]
-        yield Edit(
-            "rope-precision",
-            "all that makes the angles in float64",
-            (lossy[0].owner if lossy else owner) or "",
-            patches,
-            2,
-        )
+        yield _all_in_float64(context, making)
+    known = constants(context)
     for call in making:
-        owner, words = call.owner or "", context.words(call)
         if call.name in CASTS:
-            yield Edit("rope-precision", f"positions uncast in {words}", owner, {call.index: instead(same_tensor)}, 2)
-        if call.name in ("pow", "rpow", "mul", "div", "add", "sub", "rdiv"):
-            for position, value in numbers(call):
-                candidates = (
-                    [*known, *_BASES]
-                    if call.name in ("pow", "rpow") or value > 50
-                    else [*known, value + 1, value - 1, value * 2, value / 2]
-                )
-                for new in dict.fromkeys(candidates):
-                    if new != value and new:
-                        patch = lambda func, args, kwargs, at=position, new=new: func(
-                            *args[:at], new, *args[at + 1 :], **kwargs
-                        )
-                        yield Edit(
-                            "rope-frequency",
-                            f"{new:g} in place of {value:g} in {words}",
-                            owner,
-                            {call.index: patch},
-                            3,
-                        )
-            if call.name in ("mul", "div") and numbers(call):
-                yield Edit(
-                    "rope-frequency",
-                    f"without {words} by {numbers(call)[0][1]:g}",
-                    owner,
-                    {call.index: instead(same_tensor)},
-                    3,
-                )
-        if call.name in ("cat", "concat", "stack") and isinstance(call.args[0], (list, tuple)):
-            tokens = not context.trig[call.index] and call.name == "cat"
-            tag = "concat-order" if tokens and _axis(call) != len(call.shape) - 1 else "rope-axes"
-            count = len(call.args[0])
-            for order in itertools.permutations(range(count)) if count <= 4 else ():
-                if order != tuple(range(count)):
-                    patch_ = lambda func, args, kwargs, order=order: func(
-                        [args[0][index] for index in order], *args[1:], **kwargs
-                    )
-                    yield Edit(
-                        tag,
-                        f"the parts of {words} in the order {', '.join(map(str, order))}",
-                        owner,
-                        {call.index: patch_},
-                        3,
-                    )
-        if call.name == "flip":
-            yield Edit("rope-axes", f"without {words}", owner, {call.index: instead(same_tensor)}, 2)
-        value = call.results[0]
-        if value is not None and value.ndim == 2 and 2 <= value.shape[-1] <= 4 and not context.trig[call.index]:
-            for order in itertools.permutations(range(value.shape[-1])):
-                if order != tuple(range(value.shape[-1])):
-                    reorder = after(lambda x, order=order: x[..., list(order)])
-                    yield Edit(
-                        "rope-axes",
-                        f"the axes of positions in the order {', '.join(map(str, order))} after {words}",
-                        owner,
-                        {call.index: reorder},
-                        3,
-                    )
+            yield _uncast(context, call, "rope-precision", [call], f"positions uncast in {context.words(call)}", 2)
+        yield from _frequencies(context, call, known)
+        yield from _orders(context, call)
+        yield from _orders_of_axes(context, call)
     for call in context.suspects:
-        if (
-            call.name in CASTS
-            and "param" in call.roots
-            and call.results[0] is not None
-            and call.results[0].dtype in (torch.bfloat16, torch.float16)
-        ):
-            group = same_kind(context, call)
-            tag = "rope-precision" if not context.conditioning(call) else "timestep-cast"
-            for calls in ([call], group):
-                yield Edit(
-                    tag,
-                    f"uncast in {context.words(call)}",
-                    call.owner or "",
-                    {each.index: instead(same_tensor) for each in calls},
-                    3,
-                )
+        if call.name in CASTS and "param" in call.roots and _is_lossy(call):
+            tag = "timestep-cast" if context.conditioning(call) else "rope-precision"
+            for calls in ([call], same_kind(context, call)):
+                yield _uncast(context, call, tag, calls, f"uncast in {context.words(call)}", 3)
+
+
+def _all_in_float64(context: Context, making: list[Call]) -> Edit:
+    """Everything that makes the angles in float64; to blame is what loses digits first, or casts last."""
+    patches = {call.index: _in_float64 for call in making}
+    for call, position in rotations(context):
+        patches[call.index] = _cast_back(position)
+    lossy = [call for call in making if _is_lossy(call)]
+    casts = [call for call in making if call.name in CASTS or "dtype" in call.kwargs]
+    owner = (lossy[0].owner if lossy else (casts or making)[-1].owner) or ""
+    return Edit("rope-precision", "all that makes the angles in float64", owner, patches, 2)
+
+
+def _is_lossy(call: Call) -> bool:
+    value = call.results[0]
+    return value is not None and value.dtype in (torch.bfloat16, torch.float16)
+
+
+def _uncast(context: Context, call: Call, tag: str, calls: list[Call], words: str, size: int) -> Edit:
+    return Edit(tag, words, call.owner or "", {each.index: instead(same_tensor) for each in calls}, size)
+
+
+def _frequencies(context: Context, call: Call, known: list[float]) -> Edits:
+    """Other numbers in place of those that the angles are computed with."""
+    if call.name not in ("pow", "rpow", "mul", "div", "add", "sub", "rdiv"):
+        return
+    owner, words = call.owner or "", context.words(call)
+    for position, value in numbers(call):
+        is_base = call.name in ("pow", "rpow") or value > 50
+        others = _BASES if is_base else [value + 1, value - 1, value * 2, value / 2]
+        for new in dict.fromkeys([*known, *others]):
+            if new and new != value:
+                patch = {call.index: giving(position, new)}
+                yield Edit("rope-frequency", f"{new:g} in place of {value:g} in {words}", owner, patch, 3)
+    if call.name in ("mul", "div") and numbers(call):
+        left_out = f"without {words} by {numbers(call)[0][1]:g}"
+        yield Edit("rope-frequency", left_out, owner, {call.index: instead(same_tensor)}, 3)
+
+
+def _orders(context: Context, call: Call) -> Edits:
+    """The parts that a call joins in every other order, and a flip left out."""
+    owner, words = call.owner or "", context.words(call)
+    if call.name in ("cat", "concat", "stack") and isinstance(call.args[0], (list, tuple)):
+        tokens = not context.trig[call.index] and call.name == "cat"
+        tag = "concat-order" if tokens and _axis(call) != len(call.shape) - 1 else "rope-axes"
+        for order in _permutations(len(call.args[0])):
+            told = f"the parts of {words} in the order {', '.join(map(str, order))}"
+            yield Edit(tag, told, owner, {call.index: _with_parts(order)}, 3)
+    if call.name == "flip":
+        yield Edit("rope-axes", f"without {words}", owner, {call.index: instead(same_tensor)}, 2)
+
+
+def _orders_of_axes(context: Context, call: Call) -> Edits:
+    """A list of positions, one row a token, with its columns in every other order."""
+    value = call.results[0]
+    if value is None or value.ndim != 2 or not 2 <= value.shape[-1] <= 4 or context.trig[call.index]:
+        return
+    for order in _permutations(value.shape[-1]):
+        told = f"the axes of positions in the order {', '.join(map(str, order))} after {context.words(call)}"
+        reorder = after(lambda x, order=order: x[..., list(order)])
+        yield Edit("rope-axes", told, call.owner or "", {call.index: reorder}, 3)
+
+
+def _permutations(count: int) -> list[tuple[int, ...]]:
+    """Every order of a few parts but the one that they have; none of many, which would be too many to try."""
+    return list(itertools.permutations(range(count)))[1:] if count <= 4 else []
+
+
+def _with_parts(order: tuple[int, ...]) -> Any:
+    return lambda func, args, kwargs: func([args[0][index] for index in order], *args[1:], **kwargs)
 
 
 def _axis(call: Call) -> int:
@@ -168,65 +158,89 @@ def _cast_back(position: int) -> Any:
     return patch
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """One way to rotate: with these angles (None: with those that are there), and queries and keys in this order."""
+
+    angles: tuple[torch.Tensor, torch.Tensor] | None
+    layout: str
+    sign: int
+    inputs: str
+
+    @property
+    def reorders(self) -> bool:
+        return self.inputs != _AS_IT_IS
+
+    @property
+    def words(self) -> str:
+        angles = f"the angles of the reference, {self.layout}" if self.angles else "the same angles, as they are"
+        return angles + (f", queries and keys {self.inputs}" if self.reorders else "")
+
+
 def _transplants(context: Context, products: list[tuple[Call, int]]) -> Edits:
     theirs = halves(context)
-    used: dict[int, torch.Tensor] = {}
-    for call, position in products:
-        used[call.index] = call.args[position]
     for users in _by_owner(products):
-        owner = users[0][0].owner or ""
-        values = [call.args[position] for call, position in users]
-        plain = [value for value in values if not value.is_complex()]
-        if plain:
-            order = sorted({float(value.float().mean()) for value in plain})
-            cosine_mean = order[-1]
-        for cosine, sine in theirs or [(None, None)]:
-            for layout, sign, inputs in itertools.product(
-                ("pairs", "halves"), (1, -1), ("as it is", "pairs to halves", "halves to pairs")
-            ):
-                for put in (True, False):
-                    if not put and (inputs == "as it is" or layout == "halves" or sign == -1):
-                        continue
-                    if put and cosine is None:
-                        continue
-                    patches: dict[int, Any] = {}
-                    news: list[tuple[torch.Tensor, torch.Tensor]] = []
-                    for (call, position), value in zip(users, values, strict=True) if put else ():
-                        if value.is_complex():
-                            real, imaginary = (
-                                shaped(cosine, value.real, layout),
-                                shaped(sign * sine, value.real, layout),
-                            )
-                            new = (
-                                None
-                                if real is None or imaginary is None
-                                else torch.complex(real.float(), imaginary.float()).to(value.dtype)
-                            )
-                        else:
-                            is_cosine = float(value.float().mean()) == cosine_mean
-                            new = shaped(cosine if is_cosine else sign * sine, value, layout)
-                        if new is None:
-                            break
-                        news.append((value, new))
-                        patches[call.index] = lambda func, args, kwargs, at=position, new=new: func(
-                            *[new if index == at else each for index, each in enumerate(args)], **kwargs
-                        )
-                    else:
-                        if inputs != "as it is":
-                            for source in _sources(context, users):
-                                patches[source.index] = after(_repaired(inputs, _dim(users)))
-                        if not patches:
-                            continue
-                        tag = "rope-layout" if inputs != "as it is" else difference(news)
-                        if tag is None:
-                            continue
-                        right = inputs != "as it is" or (sign == -1 and are_those_of(theirs, values))
-                        guilty = owner if right else _made_by(context, users)
-                        what = "the angles of the reference" if put else "the same angles"
-                        words = f"{what}, {layout if put else 'as they are'}" + (
-                            f", queries and keys {inputs}" if inputs != "as it is" else ""
-                        )
-                        yield Edit(tag, words, guilty, patches, 4 if inputs == "as it is" else 5)
+        for trial in _trials(theirs):
+            edit = _transplanted(context, users, trial, theirs)
+            if edit is not None:
+                yield edit
+
+
+def _trials(theirs: list[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[_Trial]:
+    """Every layout and sign of every pair of angles of the reference, and every order of queries and keys."""
+    options: list[tuple[torch.Tensor, torch.Tensor] | None] = [*theirs] or [None]
+    for index, angles in enumerate(options):
+        for layout, sign, inputs in itertools.product(("pairs", "halves"), (1, -1), _INPUTS):
+            if angles is not None:
+                yield _Trial(angles, layout, sign, inputs)
+            if index == 0 and inputs != _AS_IT_IS and (layout, sign) == ("pairs", 1):
+                yield _Trial(None, layout, sign, inputs)
+
+
+def _transplanted(context: Context, users: list[tuple[Call, int]], trial: _Trial, theirs: Any) -> Edit | None:
+    """The edit that tries it out; None where the angles do not fit, or are no others."""
+    values = [call.args[position] for call, position in users]
+    news = _in_their_place(trial, values) if trial.angles else []
+    if news is None:
+        return None
+    patches = {call.index: giving(position, new) for (call, position), new in zip(users, news, strict=False)}
+    if trial.reorders:
+        change = after(_repaired(trial.inputs, _dim(users)))
+        patches.update({source.index: change for source in _sources(context, users)})
+    tag = "rope-layout" if trial.reorders else difference(list(zip(values, news, strict=True)))
+    if not patches or tag is None:
+        return None
+    angles_are_right = trial.reorders or (trial.sign == -1 and are_those_of(theirs, values))
+    guilty = (users[0][0].owner or "") if angles_are_right else _made_by(context, users)
+    return Edit(tag, trial.words, guilty, patches, 5 if trial.reorders else 4)
+
+
+def _in_their_place(trial: _Trial, values: list[torch.Tensor]) -> list[torch.Tensor] | None:
+    """The angles of a trial in the shape of each of those that are used; None where one can not have it.
+
+    Of cosines and sines the cosines are those with the greater mean: angles begin at zero.
+    """
+    assert trial.angles is not None
+    cosine, sine = trial.angles[0], trial.sign * trial.angles[1]
+    means = [float(value.float().mean()) for value in values if not value.is_complex()]
+    news = []
+    for value in values:
+        if value.is_complex():
+            new = _complex(cosine, sine, value, trial.layout)
+        else:
+            is_cosine = float(value.float().mean()) == max(means)
+            new = shaped(cosine if is_cosine else sine, value, trial.layout)
+        if new is None:
+            return None
+        news.append(new)
+    return news
+
+
+def _complex(cosine: torch.Tensor, sine: torch.Tensor, value: torch.Tensor, layout: str) -> torch.Tensor | None:
+    real, imaginary = shaped(cosine, value.real, layout), shaped(sine, value.real, layout)
+    if real is None or imaginary is None:
+        return None
+    return torch.complex(real.float(), imaginary.float()).to(value.dtype)
 
 
 def _by_owner(products: list[tuple[Call, int]]) -> Iterator[list[tuple[Call, int]]]:
