@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -34,8 +35,8 @@ class AutoencoderBar(ModelMixin, AutoencoderMixin, ConfigMixin):
     def encode(self, {encode}):
         return {output}
 
-    def decode(self, {decode}):
-        return self._decode(z)
+    def decode(self, {decode}){returns}:
+        return {decoded}
 
     def _decode(self, z):
         {inner}
@@ -64,6 +65,8 @@ def snapshot(
     decode: str = "z, return_dict=True",
     output: str = "AutoencoderKLOutput(latent_dist=posterior)",
     inner: str = "return self.conv(z)",
+    returns: str = "",
+    decoded: str = "self._decode(z)",
     config: str = '"block_out_channels": levels, "latent_channels": 4',
     exported: str = "AutoencoderBar",
 ) -> Snapshot:
@@ -83,12 +86,16 @@ def test_an_image_autoencoder() -> None:
     assert traits(snapshot(), "AutoencoderBar", "image") == {
         "vae_statistics": "scale",
         "vae_encoding": "latent_dist",
+        "vae_decoding": "sample",
+        "vae_dtype": "any",
         "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
         "vae_temporal": "1",
+        "vae_sampling_rate": "vae.config.sampling_rate",
         "vae_tiny": "block_out_channels=[8, 8], latent_channels=4",
         "vae_tiny_channels": 4,
         "vae_tiny_spatial": 2,
         "vae_tiny_temporal": 1,
+        "vae_tiny_audio_channels": 2,
     }
 
 
@@ -103,12 +110,16 @@ def test_a_video_autoencoder_with_statistics_for_other_channels() -> None:
     assert traits(made, "AutoencoderBar", "video") == {
         "vae_statistics": "mean_std",
         "vae_encoding": "latent",
+        "vae_decoding": "sample",
+        "vae_dtype": "any",
         "vae_spatial": "vae.spatial_compression_ratio",
         "vae_temporal": "vae.config.temporal_compression_ratio",
+        "vae_sampling_rate": "vae.config.sampling_rate",
         "vae_tiny": "z_dim=2, patch_size=1, latents_mean=[0.1, 0.1], latents_std=[2.0, 2.0]",
         "vae_tiny_channels": 2,
         "vae_tiny_spatial": 4,
         "vae_tiny_temporal": 4,
+        "vae_tiny_audio_channels": 2,
     }
 
 
@@ -135,6 +146,180 @@ def test_a_shift_that_is_not_set_counts_where_a_pipeline_reads_it() -> None:
     assert found["vae_tiny"] == "block_out_channels=[8, 8], latent_channels=4, shift_factor=0.1"
 
 
+BUFFERS = "self.register_buffer('latents_mean', zeros); self.register_buffer('latents_std', ones)"
+BATCH_NORM = "self.bn = nn.BatchNorm2d(math.prod(patch_size) * latent_channels, affine=False)"
+PATCHED = "vae: AutoencoderBar\nx.permute(0, 1, 3, 5, 2, 4)\nvae.bn.running_mean\n"
+
+
+@pytest.mark.parametrize(
+    ("made", "form"),
+    [
+        ({"init": BUFFERS}, "scaled_buffers"),
+        ({"init": BUFFERS, "arguments": "block_out_channels=(64,), latent_channels=4"}, "buffers"),
+        ({"init": "self.register_buffer('means', x)"}, "scale"),
+        (
+            {"arguments": "block_out_channels=(8,), latent_channels=4, patch_size=(2, 2)", "init": BATCH_NORM},
+            "batch_norm",
+        ),
+        (
+            {
+                "arguments": "block_out_channels=(8,), latent_channels=2, latents_mean=STATISTICS, latents_std=STATISTICS"
+            },
+            "mean_std_frames",
+        ),
+        (
+            {
+                "arguments": "block_out_channels=(8,), latent_channels=4, latent_mean=None",
+                "init": "if latent_mean is not None: raise NotImplementedError()",
+            },
+            "none",
+        ),
+    ],
+)
+def test_where_statistics_are(made: dict[str, str], form: str) -> None:
+    with_pipeline = snapshot(**made).overlaid({"src/diffusers/pipelines/bar.py": PATCHED})
+    assert traits(with_pipeline, "AutoencoderBar", "image")["vae_statistics"] == form
+
+
+@pytest.mark.parametrize(
+    ("made", "form"),
+    [
+        ({"decode": "z, generator=None, return_dict=True"}, "sample"),
+        ({"decode": "z, generator=None, return_dict=True", "decoded": "self.unet(z, generator)"}, "generator"),
+        ({"decode": "z", "returns": " -> torch.Tensor"}, "tensor"),
+        (
+            {"decode": "z", "returns": " -> torch.Tensor", "decoded": "z[:, :, self.temporal_compression_ratio - 1:]"},
+            "cropped",
+        ),
+        ({"decode": "z, num_frames, return_dict=True", "decoded": "f(z, z.shape[0] // num_frames)"}, "frames"),
+    ],
+)
+def test_what_decode_takes_and_returns(made: dict[str, str], form: str) -> None:
+    assert traits(snapshot(**made), "AutoencoderBar", "image")["vae_decoding"] == form
+
+
+def test_weights_that_stay_in_float32() -> None:
+    made = snapshot()
+    path = f"{FOLDER}/autoencoder_bar.py"
+    head = "ConfigMixin):\n"
+    pinned = (made.read(path) or "").replace(head, f'{head}    _keep_in_fp32_modules = ["encoder"]\n')
+    assert traits(made, "AutoencoderBar", "image")["vae_dtype"] == "any"
+    assert traits(made.overlaid({path: pinned}), "AutoencoderBar", "image")["vae_dtype"] == "float32"
+
+
+def test_encode_without_return_dict_gives_a_distribution() -> None:
+    assert traits(snapshot(encode="x"), "AutoencoderBar", "image")["vae_encoding"] == "latent_dist"
+
+
+def test_statistics_of_every_frame_have_some_frames_of_the_tiny_channels() -> None:
+    made = snapshot("block_out_channels=(8,), latent_channels=1, latents_mean=STATISTICS, latents_std=STATISTICS")
+    tiny = str(traits(made, "AutoencoderBar", "image")["vae_tiny"])
+    config = ast.literal_eval("{'" + tiny.replace(", l", ", 'l").replace("=", "': ") + "}")
+    assert (len(config["latents_mean"]), config["latent_channels"]) == (16, 4)
+
+
+def test_a_test_that_goes_the_rarer_way_lends_its_sizes_only() -> None:
+    made = snapshot(
+        "block_out_channels=(64,), latent_channels=4, regularizer='kl', double_z=True",
+        encode="x",
+        output="AutoencoderKLOutput(latent_dist=x) if self.regularizer == 'kl' else self.quantized(x)",
+        config='"block_out_channels": levels, "latent_channels": 2, "regularizer": "fsq", "double_z": False',
+    )
+    found = traits(made, "AutoencoderBar", "image")
+    assert found["vae_tiny"] == "block_out_channels=[8, 8], latent_channels=2, regularizer='kl', double_z=True"
+
+
+def test_compression_that_a_part_of_the_class_has() -> None:
+    part = """
+class Encoder(nn.Module):
+    def __init__(self, levels, halved=None):
+        self.count = len(levels)
+        self.halved = list(range(self.count - 1)) if halved is None else halved
+"""
+    made = snapshot("levels=(1, 2, 4), latent_channels=4", init="self.encoder = Encoder(levels=levels); self.side = 1")
+    path = f"{FOLDER}/autoencoder_bar.py"
+    text = (made.read(path) or "").replace(
+        "self.side = 1", "self.spatial_compression_ratio = 2 ** len(self.encoder.halved)"
+    )
+    tests = "tests/models/autoencoders/test_models_autoencoder_bar.py"
+    made = made.overlaid({path: part + text, tests: TEST.format(config='"latent_channels": 2, "levels": (1, 2)')})
+    found = traits(made, "AutoencoderBar", "image")
+    assert (found["vae_spatial"], found["vae_tiny_spatial"]) == ("vae.spatial_compression_ratio", 2)
+
+
+def test_compression_that_a_test_has_wrong_is_counted() -> None:
+    made = snapshot(
+        "latent_dim=8, in_channels=1, c_mults=None, strides=None, downsampling_ratio=2048, sample_rate=24000",
+        convolution="Conv1d",
+        config='"latent_dim": 4, "c_mults": [1, 2], "strides": [2], "downsampling_ratio": 2',
+    )
+    found = traits(made, "AutoencoderBar", "audio")
+    assert found["vae_tiny"] == "latent_dim=4, c_mults=[1, 2], strides=[2], downsampling_ratio=4, sample_rate=16"
+    assert (found["vae_tiny_spatial"], found["vae_tiny_audio_channels"]) == (4, 1)
+    assert found["vae_sampling_rate"] == "vae.config.sample_rate"
+
+
+def test_audio_whose_channels_only_encode_tells() -> None:
+    made = snapshot("latent_dim=8, hop_length=2, sampling_rate=24000", convolution="Conv1d", config='"latent_dim": 4')
+    path = f"{FOLDER}/autoencoder_bar.py"
+    text = (made.read(path) or "").replace(
+        "        return Auto", "        if x.shape[1] != 1: raise ValueError\n        return Auto"
+    )
+    assert traits(made.overlaid({path: text}), "AutoencoderBar", "audio")["vae_tiny_audio_channels"] == 1
+
+
+def test_a_class_without_a_test_is_tested_as_one_with_the_same_arguments() -> None:
+    made = snapshot(exported="AutoencoderBar").overlaid(
+        {
+            f"{FOLDER}/autoencoder_baz.py": SOURCE.replace("AutoencoderBar", "AutoencoderBaz").format(
+                **{
+                    "arguments": "block_out_channels=(64,), latent_channels=8, scaling_factor=1.0",
+                    "convolution": "Conv2d",
+                    "init": "self.use_tiling = False",
+                    "encode": "x, return_dict=True",
+                    "output": "AutoencoderKLOutput(latent_dist=posterior)",
+                    "decode": "z, return_dict=True",
+                    "returns": "",
+                    "decoded": "self._decode(z)",
+                    "inner": "return z",
+                }
+            ),
+            "src/diffusers/models/__init__.py": '_import_structure["autoencoders.x"] = ["AutoencoderBaz"]\n',
+        }
+    )
+    assert traits(made, "AutoencoderBaz", "image")["vae_tiny"] == "block_out_channels=[8, 8], latent_channels=4"
+
+
+def test_a_test_with_wide_blocks_is_made_narrow() -> None:
+    made = snapshot("ch=128, ch_mult=(1, 2), latent_channels=4", config='"ch": 64, "latent_channels": 2')
+    assert traits(made, "AutoencoderBar", "image")["vae_tiny"] == "ch=32, latent_channels=2"
+
+
+def test_blocks_that_pack_no_frames_do_not_compress_time() -> None:
+    made = snapshot("latent_channels=4, scale_factor_spatial=2, temporal_compression_ratio=4", convolution="Conv3d")
+    made = made.overlaid(
+        {"tests/models/autoencoders/test_models_autoencoder_bar.py": TEST.format(config='"latent_channels": 4')}
+    )
+    path = f"{FOLDER}/autoencoder_bar.py"
+    block = "\nclass Down:\n    def forward(self, x):\n        if self.add_temporal_downsample:\n            x = packed(x, r1={})\n"
+    packing = made.overlaid({path: (made.read(path) or "") + block.format(2)})
+    assert traits(packing, "AutoencoderBar", "video")["vae_temporal"] == "vae.config.temporal_compression_ratio"
+    keeping = made.overlaid({path: (made.read(path) or "") + block.format(1)})
+    assert traits(keeping, "AutoencoderBar", "video")["vae_temporal"] == "1"
+
+
+def test_blocks_of_several_kinds_are_counted() -> None:
+    made = snapshot(
+        "latent_channels=4, patch_size=1, patch_size_t=1, downsample_type=('spatial', 'temporal', 'spatiotemporal'),"
+        " spatio_temporal_scaling=(True, True, True), spatial_compression_ratio=None, temporal_compression_ratio=None",
+        convolution="Conv3d",
+        init="self.spatial_compression_ratio = spatial_compression_ratio; self.temporal_compression_ratio = temporal_compression_ratio",
+        config='"latent_channels": 4',
+    )
+    found = traits(made, "AutoencoderBar", "video")
+    assert found["vae_tiny"] == "latent_channels=4, spatial_compression_ratio=4, temporal_compression_ratio=4"
+
+
 def test_a_pipeline_test_has_a_tiny_configuration_too() -> None:
     made = snapshot(config='"unknown": 1')
     assert tiny_config(made, "AutoencoderBar", {"latent_channels": None, "levels": None}) is None
@@ -157,15 +342,21 @@ def test_a_pipeline_test_has_a_tiny_configuration_too() -> None:
         ({"decode": "z"}, "its decode takes no return_dict"),
         ({"inner": "raise NotImplementedError()"}, "its decode is not implemented without tiling"),
         ({"arguments": "latent_channels=4, clip_length=17"}, "it encodes clips of clip_length frames"),
+        ({"init": "self.bn = nn.BatchNorm2d(4)"}, "its batch norm is not `bn`, without weights, of square patches"),
         (
-            {"init": "self.bn = nn.BatchNorm2d(4)"},
-            "its latents are normalized by the statistics of a batch norm layer",
+            {
+                "arguments": "block_out_channels=(64,), latent_channels=4, patch_size=(2, 2)",
+                "init": "self.bn = nn.BatchNorm2d(math.prod(patch_size) * latent_channels, affine=False)",
+            },
+            "no pipeline shows how its latents are patched for its batch norm",
         ),
-        ({"init": "self.register_buffer('latents_mean', x)"}, "its statistics are buffers (latents_mean)"),
+        ({"output": "y", "encode": "x"}, "its encode takes no return_dict"),
+        ({"decode": "z, num_frames, return_dict=True"}, "its decode also needs num_frames"),
+        ({"inner": "return F.interpolate(z, size=(self.side, self.side))"}, "it resizes every image to one size"),
         ({"arguments": "latent_channels=4, latent_mean=None"}, "its statistics are named latent_mean and latent_std"),
         (
-            {"arguments": "latent_channels=2, latents_mean=STATISTICS, latents_std=STATISTICS"},
-            "its latents_mean has 4 values for 2 channels",
+            {"arguments": "latent_channels=3, latents_mean=STATISTICS, latents_std=STATISTICS"},
+            "its latents_mean has 4 values for 3 channels",
         ),
         ({"arguments": "latent_channels=4"}, "its compression can not be read: it has none of scale_factor_spatial"),
         ({"arguments": "block_out_channels=(64,)", "config": '"block_out_channels": levels'}, "its latent channels"),
@@ -188,12 +379,16 @@ def test_what_generated_code_can_not_use_is_refused(made: dict[str, str], reason
     ("made", "reason"),
     [
         ({"convolution": "Conv2d"}, "it encodes spectrograms, so it needs a vocoder"),
-        ({"convolution": "Conv1d"}, "its configuration has no audio_channels"),
+        (
+            {"convolution": "Conv1d", "config": '"latent_channels": 4'},
+            "the channels of its audio can not be read: it has none of audio_channels, dec_out_channels, out_channels,"
+            " in_channels",
+        ),
     ],
 )
 def test_audio_that_generated_code_can_not_use_is_refused(made: dict[str, str], reason: str) -> None:
     with pytest.raises(BadInput) as refusal:
-        traits(snapshot("latent_channels=4, sampling_rate=16", **made), "AutoencoderBar", "audio")
+        traits(snapshot("latent_channels=4, sampling_rate=16, hop_length=2", **made), "AutoencoderBar", "audio")
     assert refusal.value.message == f"--vae AutoencoderBar can not be used: {reason}"
 
 
@@ -219,37 +414,37 @@ ACCEPTED = {
     "AutoencoderDC": "image",
     "AutoencoderKL": "image",
     "AutoencoderKLCogVideoX": "video",
+    "AutoencoderKLCosmos": "video",
+    "AutoencoderKLFlux2": "image",
     "AutoencoderKLHunyuanImage": "image",
+    "AutoencoderKLHunyuanImageRefiner": "video",
     "AutoencoderKLHunyuanVideo": "video",
     "AutoencoderKLHunyuanVideo15": "video",
     "AutoencoderKLKVAE": "image",
     "AutoencoderKLKVAEVideo": "video",
+    "AutoencoderKLLTX2Video": "video",
+    "AutoencoderKLLTXVideo": "video",
     "AutoencoderKLMagvit": "video",
+    "AutoencoderKLMiniMaxH3Audio": "audio",
     "AutoencoderKLMochi": "video",
     "AutoencoderKLQwenImage": "video",
+    "AutoencoderKLTemporalDecoder": "video",
     "AutoencoderKLWan": "video",
     "AutoencoderOobleck": "audio",
     "AutoencoderSAME": "audio",
     "AutoencoderTiny": "image",
+    "AutoencoderVidTok": "video",
+    "ConsistencyDecoderVAE": "image",
+    "Cosmos3AVAEAudioTokenizer": "audio",
+    "LongCatAudioDiTVae": "audio",
     "VQModel": "image",
 }
 
 REFUSED = {
     "AutoencoderKLAllegro": "its encode is not implemented without tiling",
-    "AutoencoderKLCosmos": "its latents_mean has 256 values for 16 channels",
-    "AutoencoderKLFlux2": "its latents are normalized by the statistics of a batch norm layer",
-    "AutoencoderKLHunyuanImageRefiner": "the checkout's tests have no tiny configuration of it that can be read",
-    "AutoencoderKLLTX2Audio": "its statistics are buffers (latents_mean), not configuration",
-    "AutoencoderKLLTX2Video": "its statistics are buffers (latents_mean), not configuration",
-    "AutoencoderKLLTXVideo": "its statistics are buffers (latents_mean), not configuration",
+    "AutoencoderKLLTX2Audio": "it encodes spectrograms, so it needs a vocoder",
     "AutoencoderKLMiniMaxH3": "it encodes clips of clip_length frames, not videos of any length",
-    "AutoencoderKLMiniMaxH3Audio": "its configuration has no audio_channels",
-    "AutoencoderKLTemporalDecoder": "its decode also needs num_frames",
-    "AutoencoderRAE": "its statistics are buffers (encoder_mean), not configuration",
-    "AutoencoderVidTok": "its encode takes no return_dict",
-    "ConsistencyDecoderVAE": "its statistics are buffers (means), not configuration",
-    "Cosmos3AVAEAudioTokenizer": "its decode takes no return_dict",
-    "LongCatAudioDiTVae": "its configuration has no audio_channels",
+    "AutoencoderRAE": "it resizes every image to one size",
 }
 
 
@@ -289,15 +484,19 @@ def code(spec: ModelSpec) -> dict[str, str]:
     environment = Environment(loader=FileSystemLoader(ROOT), undefined=StrictUndefined)
     text = (
         '{%- import "includes/vae.jinja" as vae_code with context -%}\n'
+        "{%- macro encoded(pixels) -%}vae.encode({{ pixels }}"
+        '{{ ").latent_dist.mode()" if vae_encoding == "latent_dist" else ", return_dict=False)[0]" }}{%- endmacro -%}\n'
         '{{ {"tiny": vae_code.tiny(), "normalize": vae_code.normalize("vae", "latents"),'
-        ' "denormalize": vae_code.denormalize("vae", "latents")} | tojson }}'
+        ' "denormalize": vae_code.denormalize("vae", "latents"),'
+        ' "encode": vae_code.encode_video("latents", "video", encoded, "pipe"),'
+        ' "decode": vae_code.decode("decoded", "vae", "latents", "None")} | tojson }}'
     )
     made: dict[str, str] = json.loads(environment.from_string(text).render(answers))
     return made
 
 
 MEASURE = """
-import json, sys, warnings
+import json, math, sys, types, warnings
 warnings.simplefilter("ignore")
 import torch
 import diffusers
@@ -308,20 +507,24 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
     names = {name: getattr(diffusers, name), "torch": torch}
     exec(code["tiny"], names)
     vae = names["vae"].eval()
-    spatial, temporal = (eval(traits[key], {"vae": vae}) for key in ("vae_spatial", "vae_temporal"))
+    spatial, temporal = (eval(traits[key], {"vae": vae, "math": math}) for key in ("vae_spatial", "vae_temporal"))
     channels = traits["vae_tiny_channels"]
     shapes = {
         "image": ((1, 3, 4 * spatial, 2 * spatial), (1, channels, 4, 2)),
         "video": ((1, 3, 2 * temporal + 1, 4 * spatial, 2 * spatial), (1, channels, 3, 4, 2)),
-        "audio": ((1, 2, 8 * spatial), (1, channels, 8)),
+        "audio": ((1, traits["vae_tiny_audio_channels"], 8 * spatial), (1, channels, 8)),
     }
     sample_shape, latent_shape = shapes[kind]
+    if traits["vae_decoding"] == "frames":
+        # Frames of one video could end up in the other. Not every autoencoder takes two.
+        sample_shape, latent_shape = ((2, *shape[1:]) for shape in (sample_shape, latent_shape))
+    pipe = types.SimpleNamespace(vae_scale_factor_temporal=temporal)
+    names.update(vae=vae, pipe=pipe, video=torch.randn(sample_shape))
     with torch.no_grad():
-        latents = vae.encode(torch.randn(sample_shape), return_dict=False)[0]
-        if traits["vae_encoding"] == "latent_dist":
-            latents = latents.mode()
-        decoded = vae.decode(latents, return_dict=False)[0]
-    names.update(vae=vae, latents=latents.clone())
+        exec(code["encode"], names)
+        exec(code["decode"], names)
+    latents, decoded = names["latents"], names["decoded"]
+    names.update(latents=latents.clone())
     exec(code["normalize"], names)
     changed = not torch.allclose(names["latents"], latents)
     exec(code["denormalize"], names)
@@ -367,6 +570,38 @@ def test_every_accepted_class_compresses_as_read(
         }, name
 
 
+PATCHES = """
+import sys
+import torch
+from diffusers import AutoencoderKLFlux2, Flux2Pipeline
+vae = AutoencoderKLFlux2(block_out_channels=(4,), norm_num_groups=1, latent_channels=2, down_block_types=("DownEncoderBlock2D",), up_block_types=("UpDecoderBlock2D",))
+vae.bn.running_mean.copy_(torch.randn(8))
+vae.bn.running_var.copy_(torch.rand(8) + 0.5)
+latents = torch.randn(2, 2, 4, 6)
+expected = torch.nn.functional.batch_norm(
+    Flux2Pipeline._patchify_latents(latents), vae.bn.running_mean, vae.bn.running_var, eps=vae.config.batch_norm_eps
+)
+names = {"torch": torch, "vae": vae, "latents": latents}
+exec(sys.stdin.read(), names)
+torch.testing.assert_close(Flux2Pipeline._patchify_latents(names["latents"]), expected)
+"""
+
+
+@pytest.mark.checkout
+@pytest.mark.torch
+def test_statistics_of_patches_are_in_the_order_of_the_pipeline(pinned: Path, torch_python: str) -> None:
+    spec = ModelSpec(name="foo", vae="AutoencoderKLFlux2", vae_statistics="batch_norm", vae_tiny="latent_channels=2")
+    done = subprocess.run(
+        [torch_python, "-c", PATCHES],
+        input=code(spec)["normalize"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(pinned / "src"), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.checkout
 def test_under_plain_copier_other_classes_end_in_one_line(pristine: Path, tmp_path: Path) -> None:
     root = clone_of(pristine, tmp_path / "diffusers")
@@ -385,6 +620,14 @@ def test_under_plain_copier_other_classes_end_in_one_line(pristine: Path, tmp_pa
     assert done.returncode != 0
     assert "vae_statistics is 'scale' in this checkout, not 'scale_shift'; make the model with" in done.stderr
     assert git_status(root) == before
+
+
+def test_answers_of_earlier_templates_lack_the_newer_traits_and_mean_their_defaults() -> None:
+    newer = {"vae_decoding", "vae_dtype", "vae_sampling_rate", "vae_tiny_audio_channels"}
+    found = traits(snapshot(), "AutoencoderBar", "image")
+    stored = ModelSpec.from_answers({"name": "foo", "vae": "AutoencoderBar", **found}).answers()
+    earlier = {question: answer for question, answer in stored.items() if question not in newer}
+    assert ModelSpec.from_answers(earlier).answers() == stored
 
 
 def test_what_is_stored_can_be_read_back() -> None:

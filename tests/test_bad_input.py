@@ -109,8 +109,8 @@ CASES: dict[str, Case] = {
         ),
     ),
     "unfit autoencoder": Case(
-        {**FOO, "vae": "AutoencoderKLFlux2"},
-        ("autoencoder_kl_flux2.py", "--vae AutoencoderKLFlux2 can not be used: ", "batch norm", "leave --vae out"),
+        {**FOO, "vae": "AutoencoderRAE"},
+        ("autoencoder_rae.py", "--vae AutoencoderRAE can not be used: ", "to one size", "leave --vae out"),
     ),
     "unknown scheduler": Case(
         {**FOO, "scheduler": "FlowMatchEulerScheduler"},

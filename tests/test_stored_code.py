@@ -19,6 +19,7 @@ from scaffold_model.stored_code import keyword_arguments, size_of_autoencoder
         "2 ** (len(vae.config.block_out_channels) - 1)",
         "2 ** sum(vae.config.temperal_downsample)",
         "vae.config.patch_size[1] * 8",
+        "math.prod(vae.config.dec_strides)",
     ],
 )
 def test_sizes(text: str) -> None:
@@ -46,6 +47,10 @@ def test_sizes(text: str) -> None:
         "'text'",
         "other.config",
         "vae.a[vae.b()]",
+        "math.prod([9] * 9)",
+        "math.factorial(vae.a)",
+        "os.prod(vae.a)",
+        "math.prod(vae.a, start=9)",
         "(" * 150 + ")" * 150,
         "1 + " * 100 + "1",
     ],
@@ -94,3 +99,4 @@ def test_the_defaults_are_such() -> None:
             traits = default_traits(one, modality)
             assert size_of_autoencoder(str(traits["vae_spatial"]))
             assert size_of_autoencoder(str(traits["vae_temporal"]))
+            assert size_of_autoencoder(str(traits["vae_sampling_rate"]))

@@ -150,7 +150,8 @@ class CellReport:
 class Runner:
     """Runs cells in clones of one checkout, each with a Hub cache of its own."""
 
-    def __init__(self, checkout: Path, python: str, revision: str) -> None:
+    def __init__(self, checkout: Path, python: str, revision: str, work: Path = WORK) -> None:
+        self.work = work
         self.checkout = checkout
         self.python = python
         self.revision = revision
@@ -171,7 +172,7 @@ class Runner:
         """Scaffold, register again, verify, count, remove."""
         report = CellReport(index, shlex.join(flags(answers)))
         start = time.perf_counter()
-        root = WORK / f"cell{index}"
+        root = self.work / f"cell{index}"
         try:
             subprocess.run(["git", "clone", "--quiet", str(self.checkout), str(root)], check=True)
             git(root, "checkout", "--quiet", "--detach", self.revision)

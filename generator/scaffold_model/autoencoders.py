@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from .code.evaluation import NotConstant, evaluate
-from .component import Component, Unfit, arguments, classes, find, refused
+from .component import Component, Unfit, arguments, classes, component, find, refused
 from .errors import BadInput
+from .latent_statistics import statistics
 from .questions import VAES, default_traits
 from .snapshot import Snapshot
+from .tiny_autoencoders import SAMPLING_RATES, Answers, Read, tiny
 from .tiny_configs import tiny_config
 
 FOLDER = "src/diffusers/models/autoencoders"
 _EXPORTS = "src/diffusers/models/__init__.py"
-_PIPELINES = ("src/diffusers/pipelines", "src/diffusers/modular_pipelines")
 
 #: Arguments and attributes that hold the compression, the most direct first; ``{}`` is where the value stands.
 _SPATIAL = (
@@ -36,15 +35,12 @@ _TEMPORAL = (
     ("temporal_compress_times", "{}"),
     ("temperal_downsample", "2 ** sum({})"),
 )
-_HOP = (("hop_length", "{}"), ("downsampling_ratio", "{}"))
+_HOP = (("hop_length", "{}"), ("downsampling_ratio", "{}"), ("dec_strides", "math.prod({})"))
 
 #: Arguments that hold the number of latent channels.
 _CHANNELS = ("latent_channels", "z_channels", "z_dim", "decoder_input_channels", "latent_dim")
-
-#: The audio that the tests make: stereo, and so few samples in a second that whole seconds are tiny.
-TINY_AUDIO = {"audio_channels": 2, "sampling_rate": 16}
-
-Answers = dict[str, str | int]
+#: Arguments of a decoder's constructor that hold the same.
+_DECODER_CHANNELS = ("in_channels", "input_channels")
 
 
 def traits(snapshot: Snapshot, name: str, modality: str) -> Answers:
@@ -96,7 +92,7 @@ def find_autoencoder(snapshot: Snapshot, name: str) -> Component:
 
 def kind(found: Component) -> str:
     """``image``, ``video`` or ``audio``: what a class encodes, by its sampling rate and by its convolutions."""
-    if {"sampling_rate", "sample_rate"} & set(found.arguments):
+    if set(SAMPLING_RATES) & set(found.arguments):
         return "audio"
     return "video" if 3 in _convolutions(found) else "image"
 
@@ -108,82 +104,113 @@ def _convolutions(found: Component) -> set[int]:
 
 
 def _traits(snapshot: Snapshot, found: Component) -> Answers:
-    encoding = _encoding(found)
+    encoding, decoding = _encoding(found), _decoding(found)
     if "clip_length" in found.arguments:
         raise Unfit("it encodes clips of clip_length frames, not videos of any length")
-    statistics = _statistics(snapshot, found)
-    if kind(found) == "audio":
-        if 2 in _convolutions(found):
-            raise Unfit("it encodes spectrograms, so it needs a vocoder")
-        for argument in TINY_AUDIO:
-            if argument not in found.arguments:
-                raise Unfit(f"its configuration has no {argument}")
-        spatial, temporal = _compression(found, _HOP), "1"
-    else:
-        spatial = _compression(found, _SPATIAL)
-        temporal = _compression(found, _TEMPORAL) if kind(found) == "video" else "1"
-    read: Answers = {
-        "vae_statistics": statistics,
+    audio = kind(found) == "audio"
+    if audio and 2 in _convolutions(found):
+        raise Unfit("it encodes spectrograms, so it needs a vocoder")
+    channels = _channels_argument(found)
+    read: Read = {
+        "vae_statistics": statistics(snapshot, found, channels),
         "vae_encoding": encoding,
-        "vae_spatial": spatial,
-        "vae_temporal": temporal,
+        "vae_decoding": decoding,
+        "vae_dtype": "float32" if _keeps_float32(found) else "any",
+        "vae_spatial": _compression(found, _HOP if audio else _SPATIAL),
+        "vae_temporal": _temporal(found, decoding),
+        "vae_sampling_rate": f"vae.config.{_given(found, SAMPLING_RATES)}" if audio else "vae.config.sampling_rate",
     }
     if found.name in VAES.values():
         # The tiny ones of the classes that are proposed are spelled out in the template.
         return {**default_traits(found.name, kind(found)), **read}
-    return {**read, **_tiny(snapshot, found, statistics, spatial, temporal)}
+    return {**read, **tiny(found, _tiny_config(snapshot, found), channels, read)}
+
+
+def _tiny_config(snapshot: Snapshot, found: Component) -> dict[str, Any]:
+    """The arguments with which a test makes the class, or one whose constructor has the very same arguments."""
+    own = tiny_config(snapshot, found.name, found.arguments)
+    if own is not None:
+        return own
+    for name, path in autoencoders(snapshot).items():
+        if list(component(snapshot, name, path).arguments) == list(found.arguments):
+            alike = tiny_config(snapshot, name, found.arguments)
+            if alike is not None:
+                return alike
+    raise Unfit("the checkout's tests have no tiny configuration of it that can be read")
+
+
+def _keeps_float32(found: Component) -> bool:
+    """Whether the class pins modules to float32, so that its weights are not of the dtype that a pipeline is loaded in."""
+    for member in found.node.body:
+        match member:
+            case ast.Assign(targets=[ast.Name(id="_keep_in_fp32_modules")], value=ast.List(elts=[_, *_])):
+                return True
+    return False
+
+
+def _given(found: Component, names: tuple[str, ...]) -> str:
+    return next(name for name in names if name in found.arguments)
+
+
+def _decoding(found: Component) -> str:
+    """What ``decode`` takes beside the latents, and what it returns."""
+    method = _checked(found, "decode")
+    taken = arguments(method)
+    needed = _needed(method)
+    text = ast.unparse(method)
+    if needed == ["num_frames"] and "shape[0] // num_frames" in text:
+        return "frames"
+    if needed:
+        raise Unfit(f"its decode also needs {', '.join(needed)}")
+    if "return_dict" not in taken:
+        if method.returns is None or ast.unparse(method.returns) != "torch.Tensor":
+            raise Unfit("its decode takes no return_dict")
+        # What is left out of the beginning has to go in: the class leaves that to its forward.
+        return "cropped" if "self.temporal_compression_ratio - 1:" in text else "tensor"
+    # Most that take a generator never look at it.
+    used = {node.id for statement in method.body for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return "generator" if "generator" in set(taken) & used else "sample"
 
 
 def _encoding(found: Component) -> str:
-    """What ``encode`` returns. Generated code passes both methods one tensor and ``return_dict=False``."""
-    for name in ("encode", "decode"):
-        method = found.method(name)
-        assert method is not None
-        taken = arguments(method)
-        needed = [argument for argument, default in taken.items() if default is None][1:]
-        if needed:
-            raise Unfit(f"its {name} also needs {', '.join(needed)}")
-        if "return_dict" not in taken:
-            raise Unfit(f"its {name} takes no return_dict")
-        for part in (method, found.method(f"_{name}")):
-            if part is not None and any(_raises_not_implemented(statement) for statement in part.body):
-                raise Unfit(f"its {name} is not implemented without tiling")
-    text = ast.unparse(found.method("encode") or found.node)
-    return "latent_dist" if "latent_dist=" in text else "latent"
+    """What ``encode`` returns. Generated code passes it one tensor, and ``return_dict=False`` to get latents."""
+    method = _checked(found, "encode")
+    if needed := _needed(method):
+        raise Unfit(f"its encode also needs {', '.join(needed)}")
+    if "latent_dist=" in ast.unparse(method):
+        return "latent_dist"
+    if "return_dict" not in arguments(method):
+        raise Unfit("its encode takes no return_dict")
+    return "latent"
+
+
+def _needed(method: ast.FunctionDef) -> list[str]:
+    """The arguments without a default beside the first one."""
+    return [argument for argument, default in arguments(method).items() if default is None][1:]
+
+
+def _checked(found: Component, name: str) -> ast.FunctionDef:
+    """One of the two methods, where it works as it is and on every size."""
+    method = found.method(name)
+    assert method is not None
+    for part in (method, found.method(f"_{name}")):
+        if part is not None and any(_raises_not_implemented(statement) for statement in part.body):
+            raise Unfit(f"its {name} is not implemented without tiling")
+    if any(_resizes(call) for call in ast.walk(found.node)):
+        raise Unfit("it resizes every image to one size")
+    return method
 
 
 def _raises_not_implemented(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Raise) and "NotImplementedError" in ast.unparse(statement)
 
 
-def _statistics(snapshot: Snapshot, found: Component) -> str:
-    for call in ast.walk(found.method("__init__") or found.node):
-        match call:
-            case ast.Call(func=ast.Attribute(attr=layer)) if layer.startswith("BatchNorm"):
-                raise Unfit("its latents are normalized by the statistics of a batch norm layer")
-            case ast.Call(func=ast.Attribute(attr="register_buffer"), args=[ast.Constant(value=str(buffer)), *_]):
-                if re.search(r"mean|std", buffer):
-                    raise Unfit(f"its statistics are buffers ({buffer}), not configuration")
-    config = found.arguments
-    if {"latent_mean", "latent_std"} & set(config):
-        raise Unfit("its statistics are named latent_mean and latent_std, not latents_mean and latents_std")
-    if {"latents_mean", "latents_std"} <= set(config) and (
-        found.given("latents_mean") or "scaling_factor" not in config
-    ):
-        mean, channels = found.defaults.get("latents_mean"), found.defaults.get(_channels_argument(found))
-        if mean is not None and channels is not None and len(mean) != channels:
-            raise Unfit(f"its latents_mean has {len(mean)} values for {channels} channels")
-        return "mean_std"
-    if "scaling_factor" not in config:
-        return "none"
-    shifted = "shift_factor" in config and (found.given("shift_factor") or _shifted(snapshot, found.name))
-    return "scale_shift" if shifted else "scale"
-
-
-def _shifted(snapshot: Snapshot, name: str) -> bool:
-    """Whether a pipeline that uses the class reads a shift, which is not set by default."""
-    texts = (snapshot.read(path) or "" for folder in _PIPELINES for path in snapshot.walk(folder))
-    return any("config.shift_factor" in text and re.search(rf"\b{name}\b", text) for text in texts)
+def _resizes(call: ast.AST) -> bool:
+    """Whether a node is ``F.interpolate(x, size=(self.size, self.size))``: to a size that the class is made for."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="interpolate"), keywords=keywords):
+            return any(one.arg == "size" and "self." in ast.unparse(one.value) for one in keywords)
+    return False
 
 
 def _compression(found: Component, ways: tuple[tuple[str, str], ...]) -> str:
@@ -196,46 +223,34 @@ def _compression(found: Component, ways: tuple[tuple[str, str], ...]) -> str:
     raise Unfit(f"its compression can not be read: it has none of {', '.join(name for name, _ in ways)}")
 
 
+def _temporal(found: Component, decoding: str) -> str:
+    if kind(found) != "video" or decoding == "frames" or _keeps_frames(found):
+        return "1"
+    return _compression(found, _TEMPORAL)
+
+
+def _keeps_frames(found: Component) -> bool:
+    """Whether the blocks that would compress time pack space alone, whatever the configuration calls the compression."""
+    packed = {
+        ast.unparse(keyword.value)
+        for branch in ast.walk(found.module)
+        if isinstance(branch, ast.If) and "temporal_downsample" in ast.unparse(branch.test)
+        for statement in branch.body
+        for call in ast.walk(statement)
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg == "r1"
+    }
+    return packed == {"1"}
+
+
 def _channels_argument(found: Component) -> str:
     for argument in _CHANNELS:
         if argument in found.arguments:
             return argument
+    match found.attributes.get("decoder"):
+        case ast.Call(keywords=keywords):
+            for keyword in keywords:
+                if keyword.arg in _DECODER_CHANNELS and isinstance(keyword.value, ast.Name):
+                    return keyword.value.id
     raise Unfit(f"its latent channels can not be read: it has none of {', '.join(_CHANNELS)}")
-
-
-def _tiny(snapshot: Snapshot, found: Component, statistics: str, spatial: str, temporal: str) -> Answers:
-    """A tiny configuration, with statistics that change the latents, and what it amounts to."""
-    tiny = tiny_config(snapshot, found.name, found.arguments)
-    if tiny is None:
-        raise Unfit("the checkout's tests have no tiny configuration of it that can be read")
-    if kind(found) == "audio":
-        tiny.update(TINY_AUDIO)
-    config = {**found.defaults, **tiny}
-    channels = config.get(_channels_argument(found))
-    if not isinstance(channels, int):
-        raise Unfit(f"the latent channels of its tiny configuration are {channels!r}")
-    if statistics == "mean_std" and len(config.get("latents_mean") or ()) != channels:
-        tiny.update({"latents_mean": [0.1] * channels, "latents_std": [2.0] * channels})
-    if statistics == "scale_shift" and config.get("shift_factor") is None:
-        tiny["shift_factor"] = 0.1
-    values = [_evaluated(found, expression, config) for expression in (spatial, temporal)]
-    return {
-        "vae_tiny": ", ".join(f"{argument}={value!r}" for argument, value in tiny.items()),
-        "vae_tiny_channels": channels,
-        "vae_tiny_spatial": values[0],
-        "vae_tiny_temporal": values[1],
-    }
-
-
-def _evaluated(found: Component, expression: str, config: Mapping[str, Any]) -> int:
-    """The value of an expression over ``vae`` for a configuration."""
-    attributes: dict[str, Any] = {"config": config}
-    for name, assigned in found.attributes.items():
-        try:
-            attributes[name] = evaluate(assigned, {**config, "self": attributes})
-        except NotConstant:
-            continue
-    try:
-        return int(evaluate(ast.parse(expression, mode="eval").body, {"vae": attributes}))
-    except (NotConstant, TypeError, ValueError):
-        raise Unfit(f"{expression} can not be computed for its tiny configuration") from None

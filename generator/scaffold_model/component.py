@@ -70,6 +70,12 @@ class Component:
                     found[name] = value
         return found
 
+    def beside(self, name: str) -> Component | None:
+        """Another class of the same module."""
+        nodes = (one for one in self.module.body if isinstance(one, ast.ClassDef) and one.name == name)
+        node = next(nodes, None)
+        return None if node is None else Component(name, self.path, self.module, node)
+
     def given(self, argument: str) -> bool:
         """Whether the configuration holds a value for ``argument`` also where nobody passes one, or demands one."""
         return argument in self.arguments and self.defaults.get(argument, ...) is not None
@@ -119,7 +125,12 @@ def find(snapshot: Snapshot, question: str, noun: str, name: str, known: Mapping
     check_text(path, text)
     if not re.search(rf'"{name}"', snapshot.read(exports) or ""):
         raise BadInput(f"--{question} {name} is not exported", path=exports, hint="register the class first")
-    module = parse(text)
+    return component(snapshot, name, path)
+
+
+def component(snapshot: Snapshot, name: str, path: str) -> Component:
+    """The class of that name in a module."""
+    module = parse(snapshot.read(path) or "")
     node = next(one for one in module.body if isinstance(one, ast.ClassDef) and one.name == name)
     return Component(name, path, module, node)
 

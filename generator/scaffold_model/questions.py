@@ -46,8 +46,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "pipeline_tests": ("config", "unittest", "none"),
     "modular_tests": ("config", "common", "unittest", "none"),
     "lacks": LACKS,
-    "vae_statistics": ("scale_shift", "scale", "mean_std", "none"),
+    "vae_statistics": (
+        "scale_shift",
+        "scale",
+        "mean_std",
+        "mean_std_frames",
+        "buffers",
+        "scaled_buffers",
+        "batch_norm",
+        "none",
+    ),
     "vae_encoding": ("latent_dist", "latent"),
+    "vae_dtype": ("any", "float32"),
+    "vae_decoding": ("sample", "tensor", "cropped", "generator", "frames"),
 }
 
 #: The classes of a standard pipeline and of a modular workflow by task: suffix of the file, infix of the class, workflow.
@@ -71,32 +82,25 @@ VAES: dict[str, str] = {"image": "AutoencoderKL", "video": "AutoencoderKLWan", "
 def default_traits(vae: str, modality: str) -> dict[str, str | int]:
     """What the template has to know of the autoencoders that it proposes or writes; of others the checkout tells."""
     new = vae == "new"
-    if modality == "video":
-        return {
-            "vae_statistics": "mean_std",
-            "vae_encoding": "latent_dist",
-            "vae_spatial": "vae.spatial_compression_ratio" if new else "vae.config.scale_factor_spatial",
-            "vae_temporal": "vae.temporal_compression_ratio" if new else "vae.config.scale_factor_temporal",
-            "vae_tiny_channels": 4 if new else 16,
-            "vae_tiny_spatial": 8,
-            "vae_tiny_temporal": 4,
-        }
-    if modality == "audio":
-        return {
-            "vae_statistics": "mean_std" if new else "none",
-            "vae_encoding": "latent_dist",
-            "vae_spatial": "vae.hop_length",
-            "vae_temporal": "1",
-            "vae_tiny_channels": 4,
-            "vae_tiny_spatial": 8,
-            "vae_tiny_temporal": 1,
-        }
-    return {
-        "vae_statistics": "scale_shift",
+    found: dict[str, str | int] = {
         "vae_encoding": "latent_dist",
-        "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
+        "vae_decoding": "sample",
+        "vae_dtype": "any",
         "vae_temporal": "1",
+        "vae_sampling_rate": "vae.config.sampling_rate",
         "vae_tiny_channels": 4,
         "vae_tiny_spatial": 8,
         "vae_tiny_temporal": 1,
+        "vae_tiny_audio_channels": 2,
     }
+    if modality == "video":
+        return found | {
+            "vae_statistics": "mean_std",
+            "vae_spatial": "vae.spatial_compression_ratio" if new else "vae.config.scale_factor_spatial",
+            "vae_temporal": "vae.temporal_compression_ratio" if new else "vae.config.scale_factor_temporal",
+            "vae_tiny_channels": 4 if new else 16,
+            "vae_tiny_temporal": 4,
+        }
+    if modality == "audio":
+        return found | {"vae_statistics": "mean_std" if new else "none", "vae_spatial": "vae.hop_length"}
+    return found | {"vae_statistics": "scale_shift", "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)"}

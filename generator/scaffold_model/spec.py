@@ -57,6 +57,7 @@ _PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
 _CODE: dict[str, tuple[Callable[[str], bool], str]] = {
     "vae_spatial": (size_of_autoencoder, "must be arithmetic on numbers and on attributes of `vae`"),
     "vae_temporal": (size_of_autoencoder, "must be arithmetic on numbers and on attributes of `vae`"),
+    "vae_sampling_rate": (size_of_autoencoder, "must be arithmetic on numbers and on attributes of `vae`"),
     "vae_tiny": (keyword_arguments, "must be keyword arguments with literal values"),
     "scheduler_arguments": (keyword_arguments, "must be keyword arguments with literal values"),
 }
@@ -85,7 +86,7 @@ COMBINATIONS: tuple[tuple[str, Callable[[ModelSpec], bool], str], ...] = (
 _LISTS = {"task": "tasks, such as [t2i]", "lacks": "conventions, such as [union_hints]"}
 
 #: Questions whose answer is a number.
-_NUMBERS = ("line_length", "vae_tiny_channels", "vae_tiny_spatial", "vae_tiny_temporal")
+_NUMBERS = ("line_length", "vae_tiny_channels", "vae_tiny_spatial", "vae_tiny_temporal", "vae_tiny_audio_channels")
 
 
 def _in_order(tasks: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,12 +142,16 @@ class ModelSpec:
     line_length: int = 119
     vae_statistics: str = ""
     vae_encoding: str = ""
+    vae_decoding: str = ""
+    vae_dtype: str = ""
     vae_spatial: str = ""
     vae_temporal: str = ""
+    vae_sampling_rate: str = ""
     vae_tiny: str = ""
     vae_tiny_channels: int = 0
     vae_tiny_spatial: int = 0
     vae_tiny_temporal: int = 0
+    vae_tiny_audio_channels: int = 0
     scheduler_arguments: str = "shift=3.0"
 
     def __post_init__(self) -> None:

@@ -35,6 +35,8 @@ def _is_size(node: ast.expr) -> bool:
             return isinstance(operator, _ARITHMETIC) and _is_size(left) and _is_size(right)
         case ast.Call(func=ast.Name(id="len" | "sum"), args=[argument], keywords=[]):
             return _is_size(argument)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr="prod"), args=[argument], keywords=[]):
+            return _is_attribute(argument)
         case ast.Subscript(value=value, slice=index):
             return _is_attribute(value) and _is_size(index)
     return _is_attribute(node)

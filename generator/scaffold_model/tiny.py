@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .autoencoders import TINY_AUDIO
 from .errors import BadInput, ScaffoldError
 from .hubcache import Placed, find, hub_cache, place, read_folder
 from .pythons import require_modules, subprocess_env
 from .snapshot import Snapshot
 from .spec import ModelSpec
+from .tiny_autoencoders import TINY_AUDIO
 from .tiny_tokenizers import REPO_OF_TEXT_ENCODER, TOKENIZER_REPOS
 
 RUNNER = Path(__file__).with_name("tiny_runner.py")

@@ -99,7 +99,7 @@ def generate(diffusers: Any, request: dict[str, Any]) -> dict[str, Any]:
         return _save_frames([output], request["out"])
     if request["output"] == "videos":
         return _save_frames(output, request["out"])
-    return _save_audio(output, request["out"], pipeline.vae.config.sampling_rate)
+    return _save_audio(output, request["out"], pipeline.sampling_rate)
 
 
 def _given(names: list[str], side: int, frames: int) -> dict[str, Any]:
