@@ -1,9 +1,10 @@
 """Modules that are mostly lists of names, read without parsing each name.
 
 A registry has hundreds of statements of three shapes: ``x["key"] = ["A", "B"]``, ``x["key"].extend(["A"])`` and ``from
-.module import A, B``, on one line or with one name per line. A pattern reads them, and the parser gets ``pass`` or ``del
-()`` in their place, on the same lines. Since such a statement is well-formed by its pattern, what is left parses exactly
-when the whole does.
+.module import A, B``, on one line or with one name per line. A pattern finds the runs of them, and the parser gets
+``pass`` or ``del ()`` in the place of a run, on the same lines. Since such statements are well-formed by their pattern,
+what is left parses exactly when the whole does. A run is taken apart where somebody asks for its statements, and only
+once: an edit leaves most runs of a registry as they are.
 """
 
 from __future__ import annotations
@@ -20,37 +21,49 @@ from .text import get_lines
 
 # Most names begin like no keyword, which is seen at once.
 _NAME = rf"(?!(?=[FNTa-z])(?:{'|'.join(keyword.kwlist)})\b)[A-Za-z_]\w*"
-_STRINGS = r'("\w+"(?:, "\w+")*)'
-_ROWS = r'\n((?:\1    "\w+",\n)+)\1'
-_DEEP_ROWS = r'\n\1    \[\n((?:\1        "\w+",\n)+)\1    \]\n\1'
-_LIST = rf"\[(?:{_STRINGS}|{_ROWS})\]"
-_PLAIN = re.compile(
-    rf'\n( *)(?:({_NAME})\["([\w.]+)"\](?: = {_LIST}|\.extend\((?:{_LIST}|{_DEEP_ROWS})\))'
-    rf"|from \.({_NAME}(?:\.{_NAME})*) import (?:({_NAME}(?:, {_NAME})*)|\(\n((?:\1    {_NAME},\n)+)\1\)))(?=\n)",
+
+
+def _keyed(group: str) -> str:
+    """What follows the target of an assignment or of an ``extend``; ``group`` opens each group that says something."""
+    strings = rf'{group}"\w+"(?:, "\w+")*)'
+    rows = rf'\n{group}(?:\1    "\w+",\n)+)\1'
+    deep = rf'\n\1    \[\n{group}(?:\1        "\w+",\n)+)\1    \]\n\1'
+    listed = rf"\[(?:{strings}|{rows})\]"
+    return rf'\["{group}[\w.]+)"\](?: = {listed}|\.extend\((?:{listed}|{deep})\))(?=\n)'
+
+
+def _import(group: str) -> str:
+    """An import from a module of the package."""
+    names = rf"{group}{_NAME}(?:, {_NAME})*)"
+    rows = rf"\(\n{group}(?:\1    {_NAME},\n)+)\1\)"
+    return rf"from \.{group}{_NAME}(?:\.{_NAME})*) import (?:{names}|{rows})(?=\n)"
+
+
+_STATEMENT = re.compile(rf"\n( *)(?:({_NAME}){_keyed('(')}|{_import('(')})", re.ASCII)
+_RUN = re.compile(
+    rf"\n( *)(?:({_NAME}){_keyed('(?:')}(?:\n\1\2{_keyed('(?:')})*|{_import('(?:')}(?:\n\1{_import('(?:')})*)",
     re.ASCII,
 )
 _WORD = re.compile(r"\w+", re.ASCII)
 
 
 class Plain(NamedTuple):
-    """A statement that registers names, as its pattern reads it.
+    """A statement that registers names, as its pattern reads it. Lines are counted from the first one of its run.
 
     Attributes:
-        target: What is assigned or extended; empty for an import.
         module: The key, or the module that is imported from.
         first: The line it starts on.
         last: The line it ends on.
         text: Its names, with what stands between them.
-        row: The line of the first name where each name has a line of its own, else 0.
+        below: How far below its first line the names begin, each on a line of its own; 0 where they share the first.
         assigns: Whether it is an assignment.
     """
 
-    target: str
     module: str
     first: int
     last: int
     text: str
-    row: int
+    below: int
     assigns: bool
 
     @property
@@ -59,24 +72,45 @@ class Plain(NamedTuple):
         return _WORD.findall(self.text)
 
     @property
-    def lines(self) -> list[tuple[str, int]]:
-        """Its names with their lines."""
-        names = self.names
-        rows = range(self.row, self.row + len(names)) if self.row else [self.first] * len(names)
-        return list(zip(names, rows, strict=True))
+    def size(self) -> int:
+        """How many names it has."""
+        return self.text.count("\n") if self.below else self.text.count(",") + 1
+
+
+class Run(NamedTuple):
+    """Plain statements of one kind, one below the other.
+
+    Attributes:
+        target: What they assign or extend; empty for imports.
+        first: The line it starts on.
+        last: The line it ends on.
+        text: The statements.
+    """
+
+    target: str
+    first: int
+    last: int
+    text: str
+
+    @property
+    def statements(self) -> tuple[Plain, ...]:
+        """The statements in order."""
+        return _statements(self.text)
 
     @property
     def size(self) -> int:
-        """How many names it has."""
-        return self.text.count("\n") if self.row else self.text.count(",") + 1
+        """How many statements there are."""
+        indent = self.text[: len(self.text) - len(self.text.lstrip(" "))]
+        head = f'{indent}{self.target}["' if self.target else f"{indent}from "
+        return self.text.count(f"\n{head}") + 1
 
 
 @dataclass(frozen=True)
 class Folded:
-    """A tree with a stand-in for every plain statement, and the plain statements by their first line."""
+    """A tree with a stand-in for every run, and the runs by their first line."""
 
     tree: ast.Module
-    plain: dict[int, Plain]
+    runs: dict[int, Run]
 
 
 @lru_cache(maxsize=24)
@@ -87,47 +121,58 @@ def fold(source: str) -> Folded:
         SyntaxError: The text is no Python.
     """
     pieces: list[str] = []
-    plain: dict[int, Plain] = {}
+    runs: dict[int, Run] = {}
     text = f"\n{source}"
     line, done = 0, 0
-    for match in _PLAIN.finditer(text):
+    for match in _RUN.finditer(text):
         start, end = match.span()
         line += text.count("\n", done, start) + 1
-        plain[line] = found = _plain(match, line)
-        # Either stands for a statement and for nothing else, and takes the same lines.
-        stand_in = f"del ({chr(10) * (found.last - line)})" if found.row else "pass"
+        last = line + text.count("\n", start + 1, end)
+        runs[line] = Run(match[2] or "", line, last, text[start + 1 : end])
+        # Either stands for statements and for nothing else, and takes the same lines.
+        stand_in = f"del ({chr(10) * (last - line)})" if last > line else "pass"
         pieces.append(f"{text[done:start]}\n{match[1]}{stand_in}")
-        line = found.last
-        done = end
+        line, done = last, end
     pieces.append(text[done:])
     try:
-        return Folded(ast.parse("".join(pieces)[1:]), plain)
+        return Folded(ast.parse("".join(pieces)[1:]), runs)
     except SyntaxError:
         # Behind a backslash the stand-in may be wrong where the statement is not; and an error is one of the whole text.
         return Folded(parse(source), {})
 
 
+@lru_cache(maxsize=1024)
+def _statements(run: str) -> tuple[Plain, ...]:
+    """The statements of a run, which stand on its lines without a gap."""
+    found: list[Plain] = []
+    line = 0
+    for match in _STATEMENT.finditer(f"\n{run}\n"):
+        plain = _plain(match, line)
+        found.append(plain)
+        line = plain.last + 1
+    return tuple(found)
+
+
 def _plain(match: re.Match[str], line: int) -> Plain:
     """What a match that starts on ``line`` says."""
-    _, target, key, one, rows, more, extended, apart, module, imported, imported_rows = match.groups()
+    _, _, key, one, rows, more, extended, apart, module, imported, imported_rows = match.groups()
     if one:
-        return Plain(target, key, line, line, one, 0, True)
+        return Plain(key, line, line, one, 0, True)
     if imported:
-        return Plain("", module, line, line, imported, 0, False)
+        return Plain(module, line, line, imported, 0, False)
     if imported_rows:
-        last = line + imported_rows.count("\n") + 1
-        return Plain("", module, line, last, imported_rows, line + 1, False)
+        return Plain(module, line, line + imported_rows.count("\n") + 1, imported_rows, 1, False)
     if more:
-        return Plain(target, key, line, line, more, 0, False)
+        return Plain(key, line, line, more, 0, False)
     text = rows or extended or apart
     below = 2 if apart else 1
-    return Plain(target, key, line, line + text.count("\n") + 2 * below - 1, text, line + below, bool(rows))
+    return Plain(key, line, line + text.count("\n") + 2 * below - 1, text, below, bool(rows))
 
 
-def unfolded(source: str, plain: Plain) -> tuple[ast.stmt, ast.List | ast.ImportFrom]:
-    """A plain statement of ``source`` and its brackets, parsed alone and with the lines that it has there."""
-    text = get_lines(source, plain.first, plain.last)
+def unfolded(source: str, first: int, last: int) -> tuple[ast.stmt, ast.List | ast.ImportFrom]:
+    """The plain statement on these lines of ``source`` and its brackets, parsed alone and with the lines that it has there."""
+    text = get_lines(source, first, last)
     head = "if 1:" if text.startswith(" ") else ""
     *_, statement = (node for node in ast.walk(ast.parse(f"{head}\n{text}")) if isinstance(node, ast.stmt))
-    ast.increment_lineno(statement, plain.first - 2)
+    ast.increment_lineno(statement, first - 2)
     return statement, next(node for node in ast.walk(statement) if isinstance(node, ast.List | ast.ImportFrom))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
 
 from ..plan import Export
 
@@ -87,6 +89,86 @@ class Listed(NamedTuple):
     backends: tuple[str, ...] = ()
 
 
+#: What is listed, without the line: object, key, value and backend group.
+Fact = tuple[str, str | tuple[str, ...], str, tuple[str, ...]]
+
+
+class Part(Protocol):
+    """Lines of a long registry that can be read by themselves."""
+
+    @property
+    def identity(self) -> Hashable:
+        """Parts of the same identity list the same; None where nothing but the reading tells."""
+
+    def may_hold(self, name: str) -> bool:
+        """Whether an object of that name can be listed in it."""
+
+    def listed(self) -> Iterable[Listed]:
+        """What it lists, in source order."""
+
+    def facts(self) -> Counter[Fact]:
+        """What it lists, and how often."""
+
+
+class Listing(Sequence[Listed]):
+    """What a long registry lists, in source order; a part of it is read where somebody asks for it.
+
+    Args:
+        parts: The parts in source order.
+    """
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self.parts = tuple(parts)
+
+    @cached_property
+    def _items(self) -> list[Listed]:
+        return [item for part in self.parts for item in part.listed()]
+
+    @overload
+    def __getitem__(self, index: int) -> Listed: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Listed]: ...
+
+    def __getitem__(self, index: int | slice) -> Listed | Sequence[Listed]:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[Listed]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def of_name(items: Sequence[Listed], name: str) -> list[Listed]:
+    """Those that list an object of that name."""
+    if isinstance(items, Listing):
+        items = [item for part in items.parts if part.may_hold(name) for item in part.listed()]
+    return [item for item in items if item.object == name]
+
+
+def changes(before: Sequence[Listed], after: Sequence[Listed]) -> Counter[Fact]:
+    """What is listed more often after than before, and less often, which is negative."""
+    identities: Counter[Hashable] = Counter()
+    if isinstance(before, Listing) and isinstance(after, Listing):
+        identities.update(part.identity for part in after.parts)
+        identities.subtract(part.identity for part in before.parts)
+    found = _facts(after, identities)
+    found.subtract(_facts(before, identities))
+    return Counter({fact: count for fact, count in found.items() if count})
+
+
+def _facts(items: Sequence[Listed], identities: Counter[Hashable]) -> Counter[Fact]:
+    """How often each fact is listed, without the parts that are as often before as after."""
+    if not isinstance(items, Listing):
+        return Counter((item.object, item.key, item.value, item.backends) for item in items)
+    found: Counter[Fact] = Counter()
+    for part in items.parts:
+        if part.identity is None or identities[part.identity]:
+            found.update(part.facts())
+    return found
+
+
 class Registry(Protocol):
     """The shape of a registry module."""
 
@@ -97,7 +179,7 @@ class Registry(Protocol):
     def entries(self, subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
         """What the registry must hold for ``subject``; nothing where it does not apply."""
 
-    def listed(self, source: str) -> list[Listed]:
+    def listed(self, source: str) -> Sequence[Listed]:
         """All that the registry lists, in source order, duplicates included."""
 
     def insert(self, source: str, entry: Entry) -> str:

@@ -6,13 +6,17 @@ Both halves consist of suites: the statements under one backend guard, ``else`` 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
+from itertools import repeat
+from typing import Any
 
 from ..code import names as code_names
-from ..code.folding import Plain, fold
-from .base import Listed
+from ..code.folding import Plain, Run, fold
+from ..code.syntax import last_line
+from .base import Fact, Listed, Listing
 
 STRUCTURE = "_import_structure"
 # What a plain statement of each half assigns or extends; an import does neither.
@@ -21,17 +25,31 @@ _TARGETS = {"structure": STRUCTURE, "types": ""}
 
 @dataclass
 class Suite:
-    """Statements under one backend guard, in one half of an init module."""
+    """Statements under one backend guard, in one half of an init module.
+
+    Attributes:
+        index: Which suite of the module it is.
+        half: ``structure`` or ``types``.
+        guard: The backends in the order in which they are asked for.
+        body: The statements, with a stand-in for every run of plain ones.
+        dense: Whether two of them stand in a run.
+    """
 
     index: int
     half: str
     guard: tuple[str, ...]
     body: list[ast.stmt]
+    dense: bool = False
 
     @property
     def backends(self) -> tuple[str, ...]:
         """The backends of the guard, sorted."""
         return tuple(sorted(self.guard))
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """Its first line and its last."""
+        return self.body[0].lineno, last_line(self.body[-1])
 
 
 @dataclass
@@ -40,22 +58,26 @@ class Key:
 
     Attributes:
         module: The module.
-        statement: Where it stands; a stand-in on the same lines where it is a plain one.
         suite: What it is in.
-        place: The index of the statement in the suite.
+        place: Which statement of the suite it is.
+        first: The line that the statement starts on.
+        last: The line that it ends on.
         assigns: Whether it is an assignment to the key.
         plain: The statement as its pattern reads it, where it is a plain one.
-        brackets: The names as the parser reads them, where it is none.
+        statement: The statement as the parser reads it, where it is none.
+        brackets: The names as the parser reads them.
         single: The one name that it appends.
         item: The key in a dict literal.
     """
 
     module: str
-    statement: ast.stmt
     suite: Suite
-    place: int = 0
+    place: int
+    first: int
+    last: int
     assigns: bool = False
     plain: Plain | None = None
+    statement: ast.stmt | None = None
     brackets: code_names.Brackets | None = None
     single: str = ""
     item: ast.expr | None = None
@@ -74,9 +96,10 @@ class Key:
     def objects(self) -> list[tuple[str, int]]:
         """The names with their lines."""
         if self.plain:
-            return self.plain.lines
+            names, row = self.plain.names, self.first + self.plain.below
+            return list(zip(names, range(row, row + len(names)) if self.plain.below else repeat(row), strict=False))
         if self.single:
-            return [(self.single, self.statement.lineno)]
+            return [(self.single, self.first)]
         return [pair for pair in code_names.elements(self.brackets) if pair[0]] if self.brackets else []
 
     @property
@@ -87,6 +110,60 @@ class Key:
     def holds(self, name: str) -> bool:
         """Whether the name is one of them."""
         return (not self.plain or name in self.plain.text) and name in self.names
+
+
+@dataclass
+class Block:
+    """A run of plain statements that register names, or one statement that the parser has read.
+
+    Attributes:
+        suite: What it is in.
+        place: Which statement of the suite is its first.
+        run: The run; None for a statement that the parser has read.
+        read: What that statement registers.
+    """
+
+    suite: Suite
+    place: int
+    run: Run | None
+    read: tuple[Key, ...] = ()
+
+    @cached_property
+    def keys(self) -> tuple[Key, ...]:
+        """What it registers, by statement."""
+        if self.run is None:
+            return self.read
+        suite, place, line = self.suite, self.place, self.run.first
+        return tuple(
+            Key(one.module, suite, place + index, line + one.first, line + one.last, one.assigns, one)
+            for index, one in enumerate(self.run.statements)
+            if not _is_dummy(one.module)
+        )
+
+    @property
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        """What decides which names it lists and how; None where only the names themselves say it."""
+        return (self.run.text, self.suite.backends) if self.run else None
+
+    def may_hold(self, name: str) -> bool:
+        """Whether the name can be one of those that it registers."""
+        return self.run is None or name in self.run.text
+
+    def listed(self) -> Iterator[Listed]:
+        """Each name with its module, line and backend group."""
+        backends = self.suite.backends
+        return (Listed(name, key.module, line, "", backends) for key in self.keys for name, line in key.objects)
+
+    def facts(self) -> Counter[Fact]:
+        """How often each name is listed under which module and backend group."""
+        found: Counter[Fact] = Counter()
+        for key in self.keys:
+            found.update(zip(key.names, repeat(key.module), repeat(""), repeat(self.suite.backends), strict=False))
+        return found
+
+
+def _is_dummy(module: str) -> bool:
+    return module.startswith("utils.dummy_")
 
 
 def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
@@ -112,25 +189,24 @@ def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
 
 
 @lru_cache(maxsize=64)
-def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Key, ...]]:
-    """The suites and the keys of an init module; read together, since keys refer to the statements of suites."""
-    found: list[Key] = []
+def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Block, ...]]:
+    """The suites and the blocks of an init module; read together, since blocks refer to the suites."""
+    found: list[Block] = []
     folded = fold(source)
     every = _suites(folded.tree, STRUCTURE in source)
     for suite in every:
         reader = _keys_of if suite.half == "structure" else _import_of
-        for place, statement in enumerate(suite.body):
-            plain = folded.plain.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
-            if plain is None:
-                read = list(reader(statement, suite))
-            elif plain.target == _TARGETS[suite.half]:
-                read = [Key(plain.module, statement, suite, assigns=plain.assigns, plain=plain)]
-            else:
-                read = []
-            for key in read:
-                if not key.module.startswith("utils.dummy_"):
-                    key.place = place
-                    found.append(key)
+        place = 0
+        for statement in suite.body:
+            run = folded.runs.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
+            if run is None:
+                read = tuple(key for key in reader(statement, suite, place) if not _is_dummy(key.module))
+                found.extend([Block(suite, place, None, read)] if read else [])
+            elif run.target == _TARGETS[suite.half]:
+                found.append(Block(suite, place, run))
+            size = run.size if run else 1
+            suite.dense = suite.dense or size > 1
+            place += size
     return every, tuple(found)
 
 
@@ -139,25 +215,25 @@ def suites(source: str) -> tuple[Suite, ...]:
     return _read(source)[0]
 
 
+def blocks(source: str, half: str) -> list[Block]:
+    """What registers names in one half, in source order."""
+    return [block for block in _read(source)[1] if block.suite.half == half]
+
+
 def keys(source: str, half: str) -> list[Key]:
     """All keys of one half, in source order; dummy modules and imports from elsewhere are none."""
-    return [key for key in _read(source)[1] if key.suite.half == half]
+    return [key for block in blocks(source, half) for key in block.keys]
 
 
-def listed(source: str, half: str) -> list[Listed]:
+def holding(source: str, half: str, name: str) -> list[Key]:
+    """The keys of one half that a name is registered under."""
+    found = (block for block in blocks(source, half) if block.may_hold(name))
+    return [key for block in found for key in block.keys if key.holds(name)]
+
+
+def listed(source: str, half: str) -> Listing:
     """Every name that one half registers, with its module and backend group."""
-    return list(_listed(source, half))
-
-
-@lru_cache(maxsize=64)
-def _listed(source: str, half: str) -> tuple[Listed, ...]:
-    groups = {suite.index: suite.backends for suite in suites(source)}
-    return tuple(
-        Listed(name, key.module, line, "", backends)
-        for key in keys(source, half)
-        for backends in [groups[key.suite.index]]
-        for name, line in key.objects
-    )
+    return Listing(blocks(source, half))
 
 
 def is_plain(source: str | None) -> bool:
@@ -208,38 +284,43 @@ def _brackets(node: ast.expr) -> ast.List | ast.Tuple | None:
     return node if isinstance(node, ast.List | ast.Tuple) else None
 
 
-def _keys_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
+def _keys_of(statement: ast.stmt, suite: Suite, place: int) -> Iterator[Key]:
     """The keys that a statement of the structure half registers."""
+    key = partial(_key, statement, suite, place)
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and statement.value is not None:
         for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
             module = _subscript(target)
             if module is not None:
                 assigns = isinstance(statement, ast.Assign)
-                yield Key(module, statement, suite, assigns=assigns, brackets=_brackets(statement.value))
+                yield key(module, assigns=assigns, brackets=_brackets(statement.value))
             elif _is_structure(target) and isinstance(statement.value, ast.Dict):
-                yield from _items_of(statement.value, statement, suite)
+                yield from _items_of(statement.value, key, isinstance(statement, ast.Assign))
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and statement.value.args:
         function, argument = statement.value.func, statement.value.args[0]
         if not isinstance(function, ast.Attribute):
             return
         module = _subscript(function.value)
         if function.attr == "update" and _is_structure(function.value) and isinstance(argument, ast.Dict):
-            yield from _items_of(argument, statement, suite)
+            yield from _items_of(argument, key, False)
         elif module is None:
             return
         elif function.attr == "extend":
-            yield Key(module, statement, suite, brackets=_brackets(argument))
+            yield key(module, brackets=_brackets(argument))
         elif function.attr == "append" and isinstance(argument, ast.Constant):
-            yield Key(module, statement, suite, single=str(argument.value))
+            yield key(module, single=str(argument.value))
 
 
-def _items_of(node: ast.Dict, statement: ast.stmt, suite: Suite) -> Iterator[Key]:
+def _items_of(node: ast.Dict, key: Callable[..., Key], assigns: bool) -> Iterator[Key]:
     for item, value in zip(node.keys, node.values, strict=True):
         if isinstance(item, ast.Constant):
-            assigns = isinstance(statement, ast.Assign)
-            yield Key(str(item.value), statement, suite, assigns=assigns, brackets=_brackets(value), item=item)
+            yield key(str(item.value), assigns=assigns, brackets=_brackets(value), item=item)
 
 
-def _import_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
+def _import_of(statement: ast.stmt, suite: Suite, place: int) -> Iterator[Key]:
     if isinstance(statement, ast.ImportFrom) and statement.level == 1 and statement.names[0].name != "*":
-        yield Key(statement.module or "", statement, suite, brackets=statement)
+        yield _key(statement, suite, place, statement.module or "", brackets=statement)
+
+
+def _key(statement: ast.stmt, suite: Suite, place: int, module: str, **more: Any) -> Key:
+    """A key of a statement that the parser has read."""
+    return Key(module, suite, place, statement.lineno, last_line(statement), statement=statement, **more)
