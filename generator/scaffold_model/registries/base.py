@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
 
 from ..plan import Export
 
@@ -100,14 +100,18 @@ class Part(Protocol):
     def identity(self) -> Hashable:
         """Parts of the same identity list the same; None where nothing but the reading tells."""
 
-    def may_hold(self, name: str) -> bool:
-        """Whether an object of that name can be listed in it."""
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Smaller parts that list the same together; none of a part that has none."""
+
+    def named(self, name: str) -> Iterable[Listed]:
+        """What it lists of that name, in source order."""
 
     def listed(self) -> Iterable[Listed]:
         """What it lists, in source order."""
 
-    def facts(self) -> Counter[Fact]:
-        """What it lists, and how often."""
+    def facts(self) -> Iterable[Fact]:
+        """What it lists, in source order, without the lines."""
 
 
 class Listing(Sequence[Listed]):
@@ -117,8 +121,8 @@ class Listing(Sequence[Listed]):
         parts: The parts in source order.
     """
 
-    def __init__(self, parts: Iterable[Part]) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
 
     @cached_property
     def _items(self) -> list[Listed]:
@@ -143,30 +147,53 @@ class Listing(Sequence[Listed]):
 def of_name(items: Sequence[Listed], name: str) -> list[Listed]:
     """Those that list an object of that name."""
     if isinstance(items, Listing):
-        items = [item for part in items.parts if part.may_hold(name) for item in part.listed()]
+        return [item for part in items.parts for item in part.named(name)]
     return [item for item in items if item.object == name]
 
 
 def changes(before: Sequence[Listed], after: Sequence[Listed]) -> Counter[Fact]:
-    """What is listed more often after than before, and less often, which is negative."""
-    identities: Counter[Hashable] = Counter()
+    """What is listed more often after than before, and less often, which is negative.
+
+    What both begin with and end with is no change, so that of two long listings little has to be read.
+    """
     if isinstance(before, Listing) and isinstance(after, Listing):
-        identities.update(part.identity for part in after.parts)
-        identities.subtract(part.identity for part in before.parts)
-    found = _facts(after, identities)
-    found.subtract(_facts(before, identities))
-    return Counter({fact: count for fact, count in found.items() if count})
+        old, new = apart(before.parts, after.parts, _identity)
+        old, new = apart(_smaller(old), _smaller(new), _identity)
+        facts = [[fact for part in parts for fact in part.facts()] for parts in (old, new)]
+    else:
+        facts = [[(item.object, item.key, item.value, item.backends) for item in items] for items in (before, after)]
+    gone, come = (Counter(found) for found in apart(*facts, _itself))
+    come.subtract(gone)
+    return Counter({fact: count for fact, count in come.items() if count})
 
 
-def _facts(items: Sequence[Listed], identities: Counter[Hashable]) -> Counter[Fact]:
-    """How often each fact is listed, without the parts that are as often before as after."""
-    if not isinstance(items, Listing):
-        return Counter((item.object, item.key, item.value, item.backends) for item in items)
-    found: Counter[Fact] = Counter()
-    for part in items.parts:
-        if part.identity is None or identities[part.identity]:
-            found.update(part.facts())
-    return found
+_Item = TypeVar("_Item")
+
+
+def apart(
+    before: Sequence[_Item], after: Sequence[_Item], identity: Callable[[_Item], Hashable]
+) -> tuple[Sequence[_Item], Sequence[_Item]]:
+    """Two sequences without the items that both begin with and end with; an item without identity is like no other."""
+    mine, other = list(map(identity, before)), list(map(identity, after))
+    shorter = min(len(mine), len(other))
+    start, end = 0, 0
+    while start < shorter and mine[start] == other[start] is not None:
+        start += 1
+    while end < shorter - start and mine[-1 - end] == other[-1 - end] is not None:
+        end += 1
+    return before[start : len(before) - end], after[start : len(after) - end]
+
+
+def _identity(part: Part) -> Hashable:
+    return part.identity
+
+
+def _itself(fact: Fact) -> Hashable:
+    return fact
+
+
+def _smaller(parts: Sequence[Part]) -> list[Part]:
+    return [one for part in parts for one in part.parts or [part]]
 
 
 class Registry(Protocol):

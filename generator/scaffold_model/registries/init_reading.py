@@ -6,8 +6,7 @@ Both halves consist of suites: the statements under one backend guard, ``else`` 
 from __future__ import annotations
 
 import ast
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import repeat
@@ -16,7 +15,7 @@ from typing import Any
 from ..code import names as code_names
 from ..code.folding import Plain, Run, fold
 from ..code.syntax import last_line
-from .base import Fact, Listed, Listing
+from .base import Fact, Listed, Listing, Part
 
 STRUCTURE = "_import_structure"
 # What a plain statement of each half assigns or extends; an import does neither.
@@ -111,6 +110,29 @@ class Key:
         """Whether the name is one of them."""
         return (not self.plain or name in self.plain.text) and name in self.names
 
+    @property
+    def identity(self) -> tuple[str, str, tuple[str, ...]] | None:
+        """What decides which names it lists and how; None where only the names themselves say it."""
+        return (self.module, self.plain.text, self.suite.backends) if self.plain else None
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """None: there is nothing smaller than a statement."""
+        return ()
+
+    def named(self, name: str) -> Iterable[Listed]:
+        """The name with its line, where it is one of them."""
+        return (item for item in self.listed() if item.object == name) if self.holds(name) else ()
+
+    def listed(self) -> Iterable[Listed]:
+        """Each name with its module, line and backend group."""
+        backends = self.suite.backends
+        return (Listed(name, self.module, line, "", backends) for name, line in self.objects)
+
+    def facts(self) -> Iterable[Fact]:
+        """The same without the lines."""
+        return zip(self.names, repeat(self.module), repeat(""), repeat(self.suite.backends), strict=False)
+
 
 @dataclass
 class Block:
@@ -141,25 +163,30 @@ class Block:
         )
 
     @property
+    def parts(self) -> Sequence[Part]:
+        """Its statements."""
+        return self.keys
+
+    @property
     def identity(self) -> tuple[str, tuple[str, ...]] | None:
         """What decides which names it lists and how; None where only the names themselves say it."""
         return (self.run.text, self.suite.backends) if self.run else None
 
-    def may_hold(self, name: str) -> bool:
-        """Whether the name can be one of those that it registers."""
-        return self.run is None or name in self.run.text
+    def holding(self, name: str) -> list[Key]:
+        """The keys that the name is registered under."""
+        return [key for key in self.keys if key.holds(name)] if not self.run or name in self.run.text else []
 
-    def listed(self) -> Iterator[Listed]:
+    def named(self, name: str) -> Iterable[Listed]:
+        """Where it registers the name."""
+        return (item for key in self.holding(name) for item in key.named(name))
+
+    def listed(self) -> Iterable[Listed]:
         """Each name with its module, line and backend group."""
-        backends = self.suite.backends
-        return (Listed(name, key.module, line, "", backends) for key in self.keys for name, line in key.objects)
+        return (item for key in self.keys for item in key.listed())
 
-    def facts(self) -> Counter[Fact]:
-        """How often each name is listed under which module and backend group."""
-        found: Counter[Fact] = Counter()
-        for key in self.keys:
-            found.update(zip(key.names, repeat(key.module), repeat(""), repeat(self.suite.backends), strict=False))
-        return found
+    def facts(self) -> Iterable[Fact]:
+        """The same without the lines."""
+        return (fact for key in self.keys for fact in key.facts())
 
 
 def _is_dummy(module: str) -> bool:
@@ -227,8 +254,7 @@ def keys(source: str, half: str) -> list[Key]:
 
 def holding(source: str, half: str, name: str) -> list[Key]:
     """The keys of one half that a name is registered under."""
-    found = (block for block in blocks(source, half) if block.may_hold(name))
-    return [key for block in found for key in block.keys if key.holds(name)]
+    return [key for block in blocks(source, half) for key in block.holding(name)]
 
 
 def listed(source: str, half: str) -> Listing:
