@@ -125,7 +125,7 @@ class Listing(Sequence[Listed]):
         self.parts = parts
 
     @cached_property
-    def _items(self) -> list[Listed]:
+    def _items(self) -> Sequence[Listed]:
         return [item for part in self.parts for item in part.listed()]
 
     @overload
@@ -143,28 +143,36 @@ class Listing(Sequence[Listed]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def named(self, name: str) -> Iterable[Listed]:
+        """What is listed of that name, in source order."""
+        return (item for part in self.parts for item in part.named(name))
+
+    def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        """The facts of both, without those of the parts that both begin with and end with."""
+        mine, others = apart(self.parts, other.parts, _identity)
+        mine, others = apart(_smaller(mine), _smaller(others), _identity)
+        return (fact for part in mine for fact in part.facts()), (fact for part in others for fact in part.facts())
+
 
 def of_name(items: Sequence[Listed], name: str) -> list[Listed]:
     """Those that list an object of that name."""
-    if isinstance(items, Listing):
-        return [item for part in items.parts for item in part.named(name)]
-    return [item for item in items if item.object == name]
+    return list(items.named(name)) if isinstance(items, Listing) else [item for item in items if item.object == name]
 
 
 def changes(before: Sequence[Listed], after: Sequence[Listed]) -> Counter[Fact]:
-    """What is listed more often after than before, and less often, which is negative.
-
-    What both begin with and end with is no change, so that of two long listings little has to be read.
-    """
+    """What is listed more often after than before, and less often, which is negative."""
     if isinstance(before, Listing) and isinstance(after, Listing):
-        old, new = apart(before.parts, after.parts, _identity)
-        old, new = apart(_smaller(old), _smaller(new), _identity)
-        facts = [[fact for part in parts for fact in part.facts()] for parts in (old, new)]
+        gone, come = map(Counter, before.apart(after))
     else:
-        facts = [[(item.object, item.key, item.value, item.backends) for item in items] for items in (before, after)]
-    gone, come = (Counter(found) for found in apart(*facts, _itself))
-    come.subtract(gone)
-    return Counter({fact: count for fact, count in come.items() if count})
+        gone, come = map(Counter, (map(_fact, before), map(_fact, after)))
+    # Of most facts there are as many as before, which is seen fastest by itself.
+    found = Counter(dict(come.items() - gone.items()))
+    found.subtract(dict(gone.items() - come.items()))
+    return found
+
+
+def _fact(item: Listed) -> Fact:
+    return item.object, item.key, item.value, item.backends
 
 
 _Item = TypeVar("_Item")
@@ -186,10 +194,6 @@ def apart(
 
 def _identity(part: Part) -> Hashable:
     return part.identity
-
-
-def _itself(fact: Fact) -> Hashable:
-    return fact
 
 
 def _smaller(parts: Sequence[Part]) -> list[Part]:

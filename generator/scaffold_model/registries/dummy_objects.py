@@ -26,15 +26,15 @@ After:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from ..code.text import remove_lines
+from ..code.text import differing, remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
 from . import init_reading, paths
-from .base import ROOT, Entry, Listed, Subject, area
+from .base import ROOT, Entry, Fact, Listed, Listing, Subject, area, of_name
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -82,12 +82,52 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
             return
 
 
-def listed(source: str) -> list[Listed]:
-    return [Listed(name, "", line) for name, line in _blocks(source)]
+def listed(source: str) -> Listing:
+    return _Placeholders(source)
+
+
+class _Placeholders(Listing):
+    """The placeholders of a module, each of which is told by one line."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(())
+        self.source = source
+
+    @cached_property
+    def _items(self) -> Sequence[Listed]:
+        return [Listed(name, "", line) for name, line in _blocks(self.source)]
+
+    def named(self, name: str) -> Iterable[Listed]:
+        text = f"\n{self.source}"
+        return (Listed(name, "", text.count("\n", 0, start + 1)) for start in _positions(text, name))
+
+    def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        assert isinstance(other, _Placeholders)
+        mine, others = differing(self.source, other.source)
+        return _facts(mine), _facts(others)
+
+
+def _positions(text: str, name: str) -> Iterator[int]:
+    """Where the placeholders of that name begin, with the line end in front."""
+    place = text.find(name)
+    while place >= 0:
+        start = text.rfind("\n", 0, place)
+        found = _BLOCK.match(text, start)
+        if found and name in found.groups() and place < found.end():
+            yield start
+        place = text.find(name, place + 1)
+
+
+def _facts(lines: str) -> Iterable[Fact]:
+    return ((name, "", "", ()) for name in _names(lines))
+
+
+def _names(lines: str) -> list[str]:
+    return [name or constant for name, constant in _BLOCK.findall(f"\n{lines}")]
 
 
 def insert(source: str, entry: Entry) -> str:
-    if entry.object in source and any(item.object == entry.object for item in listed(source)):
+    if of_name(listed(source), entry.object):
         return source
     if "requires_backends" not in source:
         raise AnchorNotFound(entry.path, "the import of requires_backends")
@@ -96,10 +136,10 @@ def insert(source: str, entry: Entry) -> str:
     text = form.format(name=entry.object, backends=backends)
     place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
     later = set(entry.order[place + 1 :])
-    for block in _BLOCK.finditer(f"\n{source}"):
-        if (block[1] or block[2]) in later:
-            start = block.start()
-            return f"{source[:start]}{text}\n\n{source[start:]}"
+    following = next((name for name in _names(source) if name in later), None)
+    if following is not None:
+        start = next(_positions(f"\n{source}", following))
+        return f"{source[:start]}{text}\n\n{source[start:]}"
     ending = "" if source.endswith("\n") else "\n"
     return source + ending + "\n\n" + (text if not ending else text.removesuffix("\n"))
 

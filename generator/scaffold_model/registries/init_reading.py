@@ -122,7 +122,8 @@ class Key:
 
     def named(self, name: str) -> Iterable[Listed]:
         """The name with its line, where it is one of them."""
-        return (item for item in self.listed() if item.object == name) if self.holds(name) else ()
+        found = ((each, line) for each, line in self.objects if each == name) if self.holds(name) else ()
+        return (Listed(each, self.module, line, "", self.suite.backends) for each, line in found)
 
     def listed(self) -> Iterable[Listed]:
         """Each name with its module, line and backend group."""
