@@ -12,12 +12,13 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from .syntax import parse
-from .text import get_lines
+from .text import differing, get_lines
 
 # Most names begin like no keyword, which is seen at once.
 _NAME = rf"(?!(?=[FNTa-z])(?:{'|'.join(keyword.kwlist)})\b)[A-Za-z_]\w*"
@@ -47,6 +48,12 @@ _RUN = re.compile(
 _WORD = re.compile(r"\w+", re.ASCII)
 
 
+@lru_cache(maxsize=16384)
+def words(text: str) -> tuple[str, ...]:
+    """The names in the text of a plain statement, or in some of its lines."""
+    return tuple(_WORD.findall(text))
+
+
 class Plain(NamedTuple):
     """A statement that registers names, as its pattern reads it. Lines are counted from the first one of its run.
 
@@ -67,9 +74,9 @@ class Plain(NamedTuple):
     assigns: bool
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """Its names in order."""
-        return _WORD.findall(self.text)
+        return words(self.text)
 
     @property
     def size(self) -> int:
@@ -100,9 +107,43 @@ class Run(NamedTuple):
     @property
     def size(self) -> int:
         """How many statements there are."""
+        return self.text.count(self._head) + 1
+
+    @property
+    def _head(self) -> str:
+        """What a statement begins with that is not the first: no name on a line of its own begins so."""
         indent = self.text[: len(self.text) - len(self.text.lstrip(" "))]
-        head = f'{indent}{self.target}["' if self.target else f"{indent}from "
-        return self.text.count(f"\n{head}") + 1
+        return f'\n{indent}{self.target}["' if self.target else f"\n{indent}from "
+
+    @property
+    def kind(self) -> str:
+        """What its statements begin with, which those of one kind share."""
+        return self._head
+
+    def holding(self, name: str) -> Iterator[tuple[int, Run]]:
+        """Each of its statements with that text in it, as a run of its own, and which one it is."""
+        head, end = self._head, 0
+        while (place := self.text.find(name, end)) >= 0:
+            start = self.text.rfind(head, 0, place) + 1
+            end = self.text.find(head, place)
+            end = len(self.text) if end < 0 else end
+            yield self.text.count(head, 0, start - 1 + len(head)) if start else 0, self._cut(start, end)
+
+    def apart(self, other: Run) -> tuple[Run, Run]:
+        """The statements of two runs of one kind without those that both begin with and those that both end with.
+
+        One of these may be left in both.
+        """
+        head = self._head
+        mine, others = differing(self.text, other.text)
+        start = self.text.rfind(head, 0, mine.start) + 1
+        found = [self.text.find(head, mine.stop), other.text.find(head, others.stop)]
+        ends = [place if place >= 0 else len(run.text) for place, run in zip(found, (self, other), strict=True)]
+        return self._cut(start, ends[0]), other._cut(start, ends[1])
+
+    def _cut(self, start: int, end: int) -> Run:
+        first = self.first + self.text.count("\n", 0, start)
+        return Run(self.target, first, first + self.text.count("\n", start, end), self.text[start:end])
 
 
 @dataclass(frozen=True)

@@ -39,15 +39,14 @@ def get_lines(source: str, first: int, last: int) -> str:
     return "\n".join(source.split("\n", last)[first - 1 : last])
 
 
-def differing(before: str, after: str) -> tuple[str, str]:
-    """The lines of two texts that are left without those that both begin with and without those that both end with."""
+def differing(before: str, after: str) -> tuple[slice, slice]:
+    """Where two texts differ: all lines but those that both begin with and those that both end with."""
     start = before.rfind("\n", 0, _common_start(before, after)) + 1
     mine, other = before[start:], after[start:]
-    length = _common_end(mine, other)
-    # What follows the first line end in it is whole lines.
-    end = mine.find("\n", len(mine) - length) + 1
+    # What follows the first line end in the common end is whole lines.
+    end = mine.find("\n", len(mine) - _common_end(mine, other)) + 1
     left = len(mine) - end if end else 0
-    return mine[: len(mine) - left], other[: len(other) - left]
+    return slice(start, len(before) - left), slice(start, len(after) - left)
 
 
 def _common_start(one: str, other: str) -> int:

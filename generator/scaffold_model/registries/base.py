@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from ..plan import Export
 
@@ -100,10 +100,6 @@ class Part(Protocol):
     def identity(self) -> Hashable:
         """Parts of the same identity list the same; None where nothing but the reading tells."""
 
-    @property
-    def parts(self) -> Sequence[Part]:
-        """Smaller parts that list the same together; none of a part that has none."""
-
     def named(self, name: str) -> Iterable[Listed]:
         """What it lists of that name, in source order."""
 
@@ -112,6 +108,9 @@ class Part(Protocol):
 
     def facts(self) -> Iterable[Fact]:
         """What it lists, in source order, without the lines."""
+
+    def apart(self, other: Any) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        """The facts of both, without some that both have."""
 
 
 class Listing(Sequence[Listed]):
@@ -150,7 +149,8 @@ class Listing(Sequence[Listed]):
     def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
         """The facts of both, without those of the parts that both begin with and end with."""
         mine, others = apart(self.parts, other.parts, _identity)
-        mine, others = apart(_smaller(mine), _smaller(others), _identity)
+        if len(mine) == len(others) == 1:
+            return mine[0].apart(others[0])
         return (fact for part in mine for fact in part.facts()), (fact for part in others for fact in part.facts())
 
 
@@ -194,10 +194,6 @@ def apart(
 
 def _identity(part: Part) -> Hashable:
     return part.identity
-
-
-def _smaller(parts: Sequence[Part]) -> list[Part]:
-    return [one for part in parts for one in part.parts or [part]]
 
 
 class Registry(Protocol):

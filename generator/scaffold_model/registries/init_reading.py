@@ -13,9 +13,10 @@ from itertools import repeat
 from typing import Any
 
 from ..code import names as code_names
-from ..code.folding import Plain, Run, fold
+from ..code.folding import Plain, Run, fold, words
 from ..code.syntax import last_line
-from .base import Fact, Listed, Listing, Part
+from ..code.text import differing
+from .base import Fact, Listed, Listing
 
 STRUCTURE = "_import_structure"
 # What a plain statement of each half assigns or extends; an import does neither.
@@ -87,7 +88,7 @@ class Key:
         return self.plain is not None or self.brackets is not None
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """The names in order."""
         return self.plain.names if self.plain else [name for name, _ in self.objects]
 
@@ -110,29 +111,15 @@ class Key:
         """Whether the name is one of them."""
         return (not self.plain or name in self.plain.text) and name in self.names
 
-    @property
-    def identity(self) -> tuple[str, str, tuple[str, ...]] | None:
-        """What decides which names it lists and how; None where only the names themselves say it."""
-        return (self.module, self.plain.text, self.suite.backends) if self.plain else None
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        """None: there is nothing smaller than a statement."""
-        return ()
-
     def named(self, name: str) -> Iterable[Listed]:
         """The name with its line, where it is one of them."""
-        found = ((each, line) for each, line in self.objects if each == name) if self.holds(name) else ()
+        found = (pair for pair in self.objects if pair[0] == name) if self.holds(name) else ()
         return (Listed(each, self.module, line, "", self.suite.backends) for each, line in found)
 
     def listed(self) -> Iterable[Listed]:
         """Each name with its module, line and backend group."""
         backends = self.suite.backends
         return (Listed(name, self.module, line, "", backends) for name, line in self.objects)
-
-    def facts(self) -> Iterable[Fact]:
-        """The same without the lines."""
-        return zip(self.names, repeat(self.module), repeat(""), repeat(self.suite.backends), strict=False)
 
 
 @dataclass
@@ -156,17 +143,14 @@ class Block:
         """What it registers, by statement."""
         if self.run is None:
             return self.read
-        suite, place, line = self.suite, self.place, self.run.first
-        return tuple(
-            Key(one.module, suite, place + index, line + one.first, line + one.last, one.assigns, one)
-            for index, one in enumerate(self.run.statements)
-            if not _is_dummy(one.module)
-        )
+        return tuple(self._keys(self.run, self.place))
 
-    @property
-    def parts(self) -> Sequence[Part]:
-        """Its statements."""
-        return self.keys
+    def _keys(self, run: Run, place: int) -> Iterator[Key]:
+        """The keys of its run, or of some statements of it, the first of which is that one of the suite."""
+        suite, line = self.suite, run.first
+        for index, one in enumerate(run.statements):
+            if not _is_dummy(one.module):
+                yield Key(one.module, suite, place + index, line + one.first, line + one.last, one.assigns, one)
 
     @property
     def identity(self) -> tuple[str, tuple[str, ...]] | None:
@@ -175,7 +159,10 @@ class Block:
 
     def holding(self, name: str) -> list[Key]:
         """The keys that the name is registered under."""
-        return [key for key in self.keys if key.holds(name)] if not self.run or name in self.run.text else []
+        if self.run is None:
+            return [key for key in self.read if key.holds(name)]
+        found = self.run.holding(name)
+        return [key for index, run in found for key in self._keys(run, self.place + index) if key.holds(name)]
 
     def named(self, name: str) -> Iterable[Listed]:
         """Where it registers the name."""
@@ -187,7 +174,29 @@ class Block:
 
     def facts(self) -> Iterable[Fact]:
         """The same without the lines."""
-        return (fact for key in self.keys for fact in key.facts())
+        return (fact for key in self.keys for fact in self._facts(key, key.names))
+
+    def apart(self, other: Block) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        """The facts of two blocks, without those of the statements and names that both begin with and end with."""
+        if not (self.run and other.run) or (self.run.kind, self.suite.backends) != (
+            other.run.kind,
+            other.suite.backends,
+        ):
+            return self.facts(), other.facts()
+        pair = self.run.apart(other.run)
+        mine, others = (list(block._keys(run, 0)) for block, run in zip((self, other), pair, strict=True))
+        if len(mine) == len(others) == 1 and mine[0].plain and others[0].plain and mine[0].module == others[0].module:
+            texts = mine[0].plain.text, others[0].plain.text
+            rows = differing(*texts)
+            names = [words(text[lines]) for text, lines in zip(texts, rows, strict=True)]
+            return self._facts(mine[0], names[0]), other._facts(others[0], names[1])
+        return (
+            (fact for key in mine for fact in self._facts(key, key.names)),
+            (fact for key in others for fact in other._facts(key, key.names)),
+        )
+
+    def _facts(self, key: Key, names: Sequence[str]) -> Iterable[Fact]:
+        return zip(names, repeat(key.module), repeat(""), repeat(self.suite.backends), strict=False)
 
 
 def _is_dummy(module: str) -> bool:
