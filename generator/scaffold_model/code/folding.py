@@ -163,23 +163,39 @@ def fold(source: str) -> Folded:
     """
     pieces: list[str] = []
     runs: dict[int, Run] = {}
+    line = 1
+    # No run has a blank line in it, and an edit leaves most paragraphs as they are.
+    *paragraphs, rest = source.split("\n\n")
+    for paragraph in [*(f"{one}\n" for one in paragraphs), rest]:
+        text, found, lines = _paragraph(paragraph)
+        pieces.append(text)
+        runs |= {line + run.first: run._replace(first=line + run.first, last=line + run.last) for run in found}
+        line += lines + 1
+    try:
+        return Folded(ast.parse("\n".join(pieces)), runs)
+    except SyntaxError:
+        # Behind a backslash the stand-in may be wrong where the statement is not; and an error is one of the whole text.
+        return Folded(parse(source), {})
+
+
+@lru_cache(maxsize=4096)
+def _paragraph(source: str) -> tuple[str, tuple[Run, ...], int]:
+    """A paragraph with the stand-ins, the runs with lines that are counted from 0, and the number of line ends."""
+    pieces: list[str] = []
+    runs: list[Run] = []
     text = f"\n{source}"
-    line, done = 0, 0
+    line, done = -1, 0
     for match in _RUN.finditer(text):
         start, end = match.span()
         line += text.count("\n", done, start) + 1
         last = line + text.count("\n", start + 1, end)
-        runs[line] = Run(match[2] or "", line, last, text[start + 1 : end])
+        runs.append(Run(match[2] or "", line, last, text[start + 1 : end]))
         # Either stands for statements and for nothing else, and takes the same lines.
         stand_in = f"del ({chr(10) * (last - line)})" if last > line else "pass"
         pieces.append(f"{text[done:start]}\n{match[1]}{stand_in}")
         line, done = last, end
     pieces.append(text[done:])
-    try:
-        return Folded(ast.parse("".join(pieces)[1:]), runs)
-    except SyntaxError:
-        # Behind a backslash the stand-in may be wrong where the statement is not; and an error is one of the whole text.
-        return Folded(parse(source), {})
+    return "".join(pieces)[1:], tuple(runs), source.count("\n")
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from ..plan import Export
@@ -149,9 +150,11 @@ class Listing(Sequence[Listed]):
     def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
         """The facts of both, without those of the parts that both begin with and end with."""
         mine, others = apart(self.parts, other.parts, _identity)
-        if len(mine) == len(others) == 1:
-            return mine[0].apart(others[0])
-        return (fact for part in mine for fact in part.facts()), (fact for part in others for fact in part.facts())
+        if len(mine) != len(others):
+            return _all_facts(mine), _all_facts(others)
+        # Whatever is paired with what: facts that both of a pair have are no change.
+        pairs = [one.apart(two) for one, two in zip(mine, others, strict=True) if not _alike(one, two)]
+        return chain.from_iterable(one for one, _ in pairs), chain.from_iterable(two for _, two in pairs)
 
 
 def of_name(items: Sequence[Listed], name: str) -> list[Listed]:
@@ -194,6 +197,14 @@ def apart(
 
 def _identity(part: Part) -> Hashable:
     return part.identity
+
+
+def _alike(one: Part, other: Part) -> bool:
+    return one.identity is not None and one.identity == other.identity
+
+
+def _all_facts(parts: Iterable[Part]) -> Iterable[Fact]:
+    return (fact for part in parts for fact in part.facts())
 
 
 class Registry(Protocol):
