@@ -21,7 +21,8 @@ def prove(snapshot: Snapshot, entries: Iterable[Registered]) -> None:
         registry = registries.get(entry.registry)
         if registry is None:
             continue
-        text = (snapshot.read(entry.path) or "").replace("\r\n", "\n")
+        text = snapshot.read(entry.path) or ""
+        text = text.replace("\r\n", "\n") if "\r" in text else text
         named = of_name(registry.listed(text), entry.object)
         count = sum(not entry.key or item.key == entry.key for item in named)
         if count != 1:

@@ -71,11 +71,12 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     if not isinstance(subject, Export) or area(subject) not in paths.EXPORTED:
         return
     root = snapshot.read(f"{ROOT}/__init__.py") or ""
-    keys = init_reading.keys(root, "types")
-    for key in keys:
+    blocks = init_reading.blocks(root, "types")
+    for key in init_reading.holding(root, "types", subject.name):
         backends = key.suite.backends
-        if backends and key.holds(subject.name):
-            names = tuple(name for other in keys if other.suite.backends == backends for name in other.names)
+        if backends:
+            same = (other for block in blocks if block.suite.backends == backends for other in block.keys)
+            names = tuple(name for other in same for name in other.names)
             guard = init_reading.installed(init_reading.guard_of(root, backends))
             yield Entry(NAME, _path(guard), subject.name, backends=guard, order=names)
             return

@@ -113,8 +113,8 @@ class Key:
 
     def named(self, name: str) -> Iterable[Listed]:
         """The name with its line, where it is one of them."""
-        found = (pair for pair in self.objects if pair[0] == name) if self.holds(name) else ()
-        return (Listed(each, self.module, line, "", self.suite.backends) for each, line in found)
+        found = [index for index, each in enumerate(self.names) if each == name] if self.holds(name) else []
+        return (Listed(name, self.module, self.objects[index][1], "", self.suite.backends) for index in found)
 
     def listed(self) -> Iterable[Listed]:
         """Each name with its module, line and backend group."""

@@ -30,7 +30,7 @@ After:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         yield Entry(NAME, PATH, subject.local, subject.section, subject.title)
 
 
+@lru_cache(maxsize=8)
 def listed(source: str) -> Listing:
     return _Pages(source)
 
