@@ -87,8 +87,8 @@ class Scanner:
         source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
         found: dict[str, tuple[str, ...]] = {}
         for half in ("structure", "types"):
-            for key in init_reading.keys(source, half):
-                found.update(dict.fromkeys(key.names, init_reading.guard_of(source, key.suite.backends)))
+            for block in init_reading.blocks(source, half):
+                found.update(dict.fromkeys(block.names, init_reading.guard_of(source, block.suite.backends)))
         return found
 
     def asked_of_root(self, *areas: str) -> frozenset[str]:
@@ -123,7 +123,7 @@ class Scanner:
         if source is None:
             return set()
         chosen = halves or ("structure", "types")
-        return {name for half in chosen for key in init_reading.keys(source, half) for name in key.names}
+        return {name for half in chosen for block in init_reading.blocks(source, half) for name in block.names}
 
 
 @cache

@@ -46,6 +46,9 @@ _RUN = re.compile(
     re.ASCII,
 )
 _WORD = re.compile(r"\w+", re.ASCII)
+# The names of a whole run: all strings but the keys; all words but those before ``import``.
+_STRING = re.compile(r'(?<!\w\[)"(\w+)"', re.ASCII)
+_FROM = re.compile(r"^ *from [\w.]+ import ", re.ASCII | re.MULTILINE)
 
 
 @lru_cache(maxsize=16384)
@@ -103,6 +106,11 @@ class Run(NamedTuple):
     def statements(self) -> tuple[Plain, ...]:
         """The statements in order."""
         return _statements(self.text)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all statements in order, without taking them apart."""
+        return _names(self.text, bool(self.target))
 
     @property
     def size(self) -> int:
@@ -196,6 +204,12 @@ def _paragraph(source: str) -> tuple[str, tuple[Run, ...], int]:
         line, done = last, end
     pieces.append(text[done:])
     return "".join(pieces)[1:], tuple(runs), source.count("\n")
+
+
+@lru_cache(maxsize=512)
+def _names(run: str, keyed: bool) -> tuple[str, ...]:
+    """The names of a run."""
+    return tuple(_STRING.findall(run) if keyed else _WORD.findall(_FROM.sub("", run)))
 
 
 @lru_cache(maxsize=1024)

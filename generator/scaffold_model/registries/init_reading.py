@@ -21,6 +21,7 @@ from .base import Fact, Listed, Listing
 STRUCTURE = "_import_structure"
 # What a plain statement of each half assigns or extends; an import does neither.
 _TARGETS = {"structure": STRUCTURE, "types": ""}
+_DUMMY = "utils.dummy_"
 
 
 @dataclass
@@ -153,6 +154,13 @@ class Block:
                 yield Key(one.module, suite, place + index, line + one.first, line + one.last, one.assigns, one)
 
     @property
+    def names(self) -> Sequence[str]:
+        """The names in order."""
+        if self.run and _DUMMY not in self.run.text:
+            return self.run.names
+        return [name for key in self.keys for name in key.names]
+
+    @property
     def identity(self) -> tuple[str, tuple[str, ...]] | None:
         """What decides which names it lists and how; None where only the names themselves say it."""
         return (self.run.text, self.suite.backends) if self.run else None
@@ -200,7 +208,7 @@ class Block:
 
 
 def _is_dummy(module: str) -> bool:
-    return module.startswith("utils.dummy_")
+    return module.startswith(_DUMMY)
 
 
 def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
