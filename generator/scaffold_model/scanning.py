@@ -89,8 +89,8 @@ class Scanner:
         source = self.snapshot.read(f"{ROOT}/__init__.py") or ""
         found: dict[str, tuple[str, ...]] = {}
         for half in ("structure", "types"):
-            for block in init_reading.blocks(source, half):
-                found.update(dict.fromkeys(block.names, init_reading.guard_of(source, block.suite.backends)))
+            for key in init_reading.keys(source, half):
+                found.update(dict.fromkeys(key.names, init_reading.guard_of(source, key.suite.backends)))
         return found
 
     def asked_of_root(self, *areas: str) -> frozenset[str]:

@@ -75,7 +75,8 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     for key in init_reading.holding(root, "types", subject.name):
         backends = key.suite.backends
         if backends:
-            names = tuple(name for block in blocks if block.suite.backends == backends for name in block.names)
+            same = (other for block in blocks if block.suite.backends == backends for other in block.keys)
+            names = tuple(name for other in same for name in other.names)
             guard = init_reading.installed(init_reading.guard_of(root, backends))
             yield Entry(NAME, _path(guard), subject.name, backends=guard, order=names)
             return
