@@ -10,7 +10,7 @@ import pytest
 
 from scaffold_model.code import folding
 from scaffold_model.code.folding import Folded, fold, unfolded
-from scaffold_model.registries import init_reading
+from scaffold_model.registries import init_blocks, init_reading
 from scaffold_model.registries.base import Fact, changes, of_name
 
 SOURCE = '''\
@@ -56,7 +56,7 @@ def reading(source: str) -> list[object]:
     ]
 
 
-def _shape(key: init_reading.Key) -> tuple[object, ...]:
+def _shape(key: init_blocks.Key) -> tuple[object, ...]:
     where = key.first, key.last, key.suite.index, key.place
     return key.module, list(key.names), key.objects, key.count, key.assigns, key.has_list, where
 

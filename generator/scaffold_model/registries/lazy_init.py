@@ -15,7 +15,8 @@ from ..code.text import get_lines, indent_of, insert_before, line_count, remove_
 from ..errors import AnchorNotFound
 from ..plan import Export
 from .base import Entry
-from .init_reading import STRUCTURE, Key, Suite, blocks, holding, keys, listed, suites
+from .init_blocks import Key, Suite
+from .init_reading import STRUCTURE, blocks, holding, keys, listed, suites
 from .paths import package_inits
 
 if TYPE_CHECKING:
