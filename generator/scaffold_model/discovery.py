@@ -79,7 +79,7 @@ def _by_rule(scanner: Scanner) -> Iterator[Export]:
         # What stands in the module of the base class is part of it.
         own = {site.path for site in scanner.sites.get(mixin, ())}
         for site in scanner.by_area[area]:
-            if mixin not in scanner.ancestors(site.name) or site.path in own:
+            if site.path in own or mixin not in scanner.ancestors(site.name):
                 continue
             if site.name.startswith("_") or site.name.endswith("Mixin"):
                 continue

@@ -7,12 +7,12 @@ result is read again, and what is not as it should be is refused before anything
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .code.syntax import parse
 from .errors import BrokenFile, ScaffoldError
-from .registries.base import Entry, Listed, Registry
+from .registries.base import Entry, Registry, changes, of_name
 from .sound import check_text
 
 
@@ -54,17 +54,15 @@ def check_insertions(registry: Registry, before: str, after: str, entries: Seque
     if not entries:
         return
     with understood(entries[0], before):
-        added = _facts(registry.listed(after))
-        added.subtract(_facts(registry.listed(before)))
+        changed = changes(registry.listed(before), registry.listed(after))
     if entries[0].path.endswith(".yml"):
         # Modules are proven by whoever edits them, since several registries may edit one.
         _check_yaml(entries[0], after)
-    changes = {fact: count for fact, count in added.items() if count}
     wanted = Counter(entry.object for entry in entries)
     found: Counter[str] = Counter()
-    for fact, count in changes.items():
+    for fact, count in changed.items():
         found[fact[0]] += count
-    if any(count < 0 for count in changes.values()) or found != wanted:
+    if any(count < 0 for count in changed.values()) or found != wanted:
         lacking = next((entry for entry in entries if found[entry.object] != wanted[entry.object]), entries[0])
         raise _refusal(lacking)
 
@@ -83,13 +81,9 @@ def check_listed(registry: Registry, source: str, entry: Entry) -> None:
         BrokenFile: The registry is written in a form that is not understood.
     """
     with understood(entry, source):
-        listed = any(entry.is_listed_as(item) for item in registry.listed(source))
+        listed = any(entry.is_listed_as(item) for item in of_name(registry.listed(source), entry.object))
     if not listed:
         raise _refusal(entry)
-
-
-def _facts(items: Iterable[Listed]) -> Counter[tuple[str, str | tuple[str, ...], str, tuple[str, ...]]]:
-    return Counter((item.object, item.key, item.value, item.backends) for item in items)
 
 
 def _refusal(entry: Entry) -> BrokenFile:

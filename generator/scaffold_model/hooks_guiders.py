@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from .plan import Export
-from .registries import init_reading
+from .registries import init_blocks, init_reading
 from .registries.base import ROOT
 from .scanning import TORCH, Scanner
 
@@ -51,7 +51,7 @@ def new_guiders(scanner: Scanner) -> list[Export]:
     return [Export(name, path, "model", TORCH) for path, text in modules for name in _GUIDER.findall(text)]
 
 
-def _keys(scanner: Scanner, area: str) -> list[init_reading.Key]:
+def _keys(scanner: Scanner, area: str) -> list[init_blocks.Key]:
     return init_reading.keys(scanner.snapshot.read(f"{ROOT}/{area}/__init__.py") or "", "types")
 
 

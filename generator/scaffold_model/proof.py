@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from .plan import Registered
 from .registries import OPTIONAL, REGISTRIES
+from .registries.base import of_name
 from .snapshot import Snapshot
 
 
@@ -20,8 +21,9 @@ def prove(snapshot: Snapshot, entries: Iterable[Registered]) -> None:
         registry = registries.get(entry.registry)
         if registry is None:
             continue
-        text = (snapshot.read(entry.path) or "").replace("\r\n", "\n")
-        named = [item for item in registry.listed(text) if item.object == entry.object]
+        text = snapshot.read(entry.path) or ""
+        text = text.replace("\r\n", "\n") if "\r" in text else text
+        named = of_name(registry.listed(text), entry.object)
         count = sum(not entry.key or item.key == entry.key for item in named)
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times in {entry.registry}")

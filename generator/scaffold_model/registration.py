@@ -12,7 +12,7 @@ from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .guard import check_insertions, check_listed, understood
 from .plan import Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
-from .registries.base import ROOT, Page
+from .registries.base import ROOT, Page, of_name
 from .registries.pages import LONG_TITLE
 from .scanning import Scanner
 from .snapshot import Snapshot
@@ -261,7 +261,7 @@ def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:
     if entry.object not in text:
         return False
     with _readable(entry.path):
-        return any(entry.is_listed_as(item) for item in registry.listed(text))
+        return any(entry.is_listed_as(item) for item in of_name(registry.listed(text), entry.object))
 
 
 @contextmanager
@@ -286,7 +286,7 @@ def _prove(normal: _Normalised, entries: list[tuple[Registry, Entry]]) -> None:
                 check_text(path, normal.original.read(path) or "")
                 raise AssertionError(f"{path}: the edit broke line {error.lineno}") from error
     for registry, entry in entries:
-        named = [item for item in registry.listed(normal.edited[entry.path]) if item.object == entry.object]
+        named = of_name(registry.listed(normal.edited[entry.path]), entry.object)
         count = sum(entry.is_listed_as(item) for item in named)
         if count != 1:
             raise AssertionError(f"{entry.path}: {entry.object} is listed {count} times after registering it")

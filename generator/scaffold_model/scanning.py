@@ -58,8 +58,10 @@ class Scanner:
 
     def ancestors(self, name: str) -> frozenset[str]:
         """All classes that ``name`` inherits from, across files."""
-        found = [self._inherited(site.bases) for site in self.sites.get(name, ())]
-        return found[0] if len(found) == 1 else frozenset().union(*found)
+        sites = self.sites.get(name, ())
+        if len(sites) == 1:
+            return self._inherited(sites[0].bases)
+        return frozenset().union(*(self._inherited(site.bases) for site in sites))
 
     def _inherited(self, bases: tuple[str, ...]) -> frozenset[str]:
         """Some bases and all that they inherit from; many classes share their bases."""
@@ -78,7 +80,7 @@ class Scanner:
         found: dict[str, list[ClassSite]] = {area: [] for area, *_ in RULES}
         for sites in self.sites.values():
             for site in sites:
-                found.setdefault(site.path[len(ROOT) + 1 :].split("/", 1)[0], []).append(site)
+                found.setdefault(_area(site.path), []).append(site)
         return found
 
     @cached_property
@@ -123,7 +125,13 @@ class Scanner:
         if source is None:
             return set()
         chosen = halves or ("structure", "types")
-        return {name for half in chosen for key in init_reading.keys(source, half) for name in key.names}
+        return {name for half in chosen for block in init_reading.blocks(source, half) for name in block.names}
+
+
+@cache
+def _area(path: str) -> str:
+    """The folder of the library that holds a module."""
+    return path[len(ROOT) + 1 :].split("/", 1)[0]
 
 
 @cache
@@ -133,6 +141,7 @@ def _bases(text: str) -> tuple[str, ...]:
     return tuple(base.rsplit(".", 1)[-1] for base in named if base)
 
 
+@cache
 def package_of(path: str) -> str:
     """The folder that holds a module, when that is a package below an area."""
     folder = path.rsplit("/", 1)[0]

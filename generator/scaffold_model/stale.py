@@ -33,7 +33,9 @@ class Stale:
 def find_stale(scanner: Scanner, width: int) -> list[Stale]:
     """Every entry of a name that the root, or for a LoRA mixin the loaders, export and nothing defines."""
     snapshot = scanner.snapshot
-    names = {name for name, area in _exported(snapshot).items() if not _is_defined(scanner, name, area)}
+    exported = _exported(snapshot)
+    # Nearly all are classes that the scan has found.
+    names = {name for name in exported.keys() - scanner.sites.keys() if not _is_defined(scanner, name, exported[name])}
     found = [item for registry in (*REGISTRIES, *OPTIONAL) for item in _entries(registry, names, snapshot, width)]
     gone = {item.entry.object for item in found if item.registry.NAME == toctree.NAME}
     return [*found, *(item for item in _pages(snapshot) if item.name not in gone)]
@@ -64,8 +66,6 @@ def _exported(snapshot: Snapshot) -> Mapping[str, str]:
 
 
 def _is_defined(scanner: Scanner, name: str, area: str) -> bool:
-    if name in scanner.sites:
-        return True
     defined = re.compile(rf"^ *(?:class|def) {name}\b|^ *{name}\b *[:=]|\bas {name}\b", re.MULTILINE)
     paths = [LORA] if area == "loaders" else scanner.snapshot.walk(f"{ROOT}/{area}")
     texts = (scanner.snapshot.read(path) or "" for path in paths)

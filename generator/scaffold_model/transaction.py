@@ -92,7 +92,7 @@ def run(root: Path, changes: Sequence[Change], prove: Callable[[], None] | None 
             _swap(root, change, step)
         for change, step in zip(changes, steps, strict=True):
             # An editor that wrote into the old file while it was swapped out wrote into what has the second name now.
-            if change.before is not None and _hash(root / step.old) != step.before:
+            if change.before is not None and _content(root / step.old) != change.before:
                 raise _changed(step.path)
         if prove is not None:
             prove()
@@ -167,8 +167,12 @@ def _digest(data: bytes | None) -> str | None:
 
 
 def _hash(path: Path) -> str | None:
+    return _digest(_content(path))
+
+
+def _content(path: Path) -> bytes | None:
     try:
-        return _digest(path.read_bytes())
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -216,7 +220,7 @@ def _like(path: Path, model: os.stat_result) -> None:
 
 def _swap(root: Path, change: Change, step: _Step) -> None:
     target = root / change.path
-    if _hash(target) != step.before:
+    if _content(target) != change.before:
         raise _changed(change.path)
     if change.after is None:
         os.unlink(target)

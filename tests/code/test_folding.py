@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import ast
 import random
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scaffold_model.code import folding
-from scaffold_model.code.folding import Folded, Plain, fold, unfolded
-from scaffold_model.registries import init_reading
+from scaffold_model.code.folding import Folded, fold, unfolded
+from scaffold_model.registries import init_blocks, init_reading
+from scaffold_model.registries.base import Fact, changes, of_name
 
 SOURCE = '''\
 """A docstring with
@@ -42,20 +45,20 @@ DAMAGE = ["", "\n", " ", '"', "\\", "(", "]", ",", "    ", "None", "a", "\r", "\
 def reading(source: str) -> list[object]:
     """All that is read of an init module."""
     init_reading._read.cache_clear()
-    init_reading._listed.cache_clear()
     halves = [
-        (half, init_reading.listed(source, half), init_reading.keys(source, half)) for half in ("structure", "types")
+        (half, list(init_reading.listed(source, half)), init_reading.keys(source, half))
+        for half in ("structure", "types")
     ]
     suites = init_reading.suites(source)
     return [
         [(half, listed, [_shape(key) for key in keys]) for half, listed, keys in halves],
-        [(suite.half, suite.guard, [(item.lineno, item.end_lineno) for item in suite.body]) for suite in suites],
+        [(suite.half, suite.guard, suite.body and suite.lines) for suite in suites],
     ]
 
 
-def _shape(key: init_reading.Key) -> tuple[object, ...]:
-    where = key.statement.lineno, key.statement.end_lineno, key.suite.index, key.place
-    return key.module, key.names, key.objects, key.count, key.assigns, key.has_list, where
+def _shape(key: init_blocks.Key) -> tuple[object, ...]:
+    where = key.first, key.last, key.suite.index, key.place
+    return key.module, list(key.names), key.objects, key.count, key.assigns, key.has_list, where
 
 
 def parsed_in_full(source: str) -> Folded:
@@ -64,7 +67,6 @@ def parsed_in_full(source: str) -> Folded:
 
 def test_plain_statements_leave_something_on_their_lines() -> None:
     folded = fold(SOURCE)
-    stand_ins = ["pass", "del ()", "pass", "del ()", "pass", "del ()"]
     assert ast.unparse(folded.tree).split("\n") == [
         '"""A docstring with',
         "    pass",
@@ -72,28 +74,40 @@ def test_plain_statements_leave_something_on_their_lines() -> None:
         "pass",
         "pass",
         "if x:",
-        *(f"    {one}" for one in stand_ins),
+        "    del ()",
+        "    del ()",
     ]
-    assert [(one.target, one.module, one.first, one.last, one.names) for one in folded.plain.values()] == [
-        ("", "docs", 2, 2, ["Name"]),
-        ("", "eager", 4, 4, ["eager"]),
-        ("x", "one", 5, 5, ["A"]),
-        ("x", "two.deep", 7, 7, ["A", "B"]),
-        ("x", "rows", 8, 11, ["A", "B"]),
-        ("x", "more", 12, 12, ["C"]),
-        ("x", "deep", 13, 18, ["D", "E"]),
-        ("", "module", 19, 19, ["A", "b"]),
-        ("", "module.deep", 20, 23, ["A", "B"]),
+    runs = folded.runs.values()
+    assert [(run.target, run.first, run.last, run.size) for run in runs] == [
+        ("", 2, 2, 1),
+        ("", 4, 4, 1),
+        ("x", 5, 5, 1),
+        ("x", 7, 18, 4),
+        ("", 19, 23, 2),
     ]
-    assert folded.plain[13].lines == [("D", 15), ("E", 16)]
-    assert [folded.plain[line].assigns for line in (5, 8, 12, 13, 19)] == [True, True, False, False, False]
+    assert [
+        (one.module, run.first + one.first, run.first + one.last, one.names, one.below, one.assigns)
+        for run in runs
+        for one in run.statements
+    ] == [
+        ("docs", 2, 2, ("Name",), 0, False),
+        ("eager", 4, 4, ("eager",), 0, False),
+        ("one", 5, 5, ("A",), 0, True),
+        ("two.deep", 7, 7, ("A", "B"), 0, True),
+        ("rows", 8, 11, ("A", "B"), 1, True),
+        ("more", 12, 12, ("C",), 0, False),
+        ("deep", 13, 18, ("D", "E"), 2, False),
+        ("module", 19, 19, ("A", "b"), 0, False),
+        ("module.deep", 20, 23, ("A", "B"), 1, False),
+    ]
 
 
-@pytest.mark.parametrize("line", [5, 7, 8, 12, 13, 19, 20])
-def test_one_statement_is_parsed_where_it_stands(line: int) -> None:
-    plain: Plain = fold(SOURCE).plain[line]
-    statement, brackets = unfolded(SOURCE, plain)
-    assert (statement.lineno, statement.end_lineno) == (plain.first, plain.last)
+@pytest.mark.parametrize(
+    ("first", "last"), [(5, 5), (7, 7), (8, 11), (12, 12), (13, 18), (19, 19), (20, 23)], ids=lambda line: str(line)
+)
+def test_one_statement_is_parsed_where_it_stands(first: int, last: int) -> None:
+    statement, brackets = unfolded(SOURCE, first, last)
+    assert (statement.lineno, statement.end_lineno) == (first, last)
     whole = [node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, ast.List | ast.ImportFrom)]
     assert ast.dump(brackets, include_attributes=True) in [ast.dump(node, include_attributes=True) for node in whole]
 
@@ -162,10 +176,57 @@ def test_every_init_of_a_checkout_is_read_as_the_parser_reads_it(
 ) -> None:
     sources = [path.read_text(encoding="utf-8") for path in sorted((pristine / "src/diffusers").rglob("__init__.py"))]
     read = [reading(source) for source in sources]
-    assert sum(len(fold(source).plain) for source in sources) > 1000
+    assert sum(run.size for source in sources for run in fold(source).runs.values()) > 1000
     monkeypatch.setattr(init_reading, "fold", parsed_in_full)
     for source, found in zip(sources, read, strict=True):
         assert reading(source) == found
+
+
+def _registered(source: str, half: str) -> Counter[Fact]:
+    return Counter((item.object, item.key, item.value, item.backends) for item in init_reading.listed(source, half))
+
+
+def _edited(source: str, dice: random.Random) -> str:
+    """The source with two lines doubled, taken out or with another name in them."""
+    rows = source.split("\n")
+    for _ in range(2):
+        place = dice.randrange(len(rows))
+        row = rows[place]
+        rows[place : place + 1] = dice.choice(
+            [
+                [row, row.replace('["', '["z')],
+                [row, row.replace("Model", "Mode")],
+                [],
+                [re.sub(r'(\w)("?,)$', r"\1Q\2", row)],
+            ]
+        )
+    return "\n".join(rows)
+
+
+def test_what_is_read_of_a_part_is_what_is_read_of_all(pristine: Path) -> None:
+    dice = random.Random(7)
+    differ = 0
+    for path in sorted((pristine / "src/diffusers").rglob("__init__.py")):
+        source = path.read_text(encoding="utf-8")
+        edits = [_edited(source, dice) for _ in range(4)]
+        for half in ("structure", "types"):
+            keys = init_reading.keys(source, half)
+            names = [name for key in keys for name in key.names]
+            assert [name for block in init_reading.blocks(source, half) for name in block.names] == names
+            items = init_reading.listed(source, half)
+            for name in [*dice.sample(names, min(3, len(names))), "Pipeline"]:
+                found = init_reading.holding(source, half, name)
+                assert [_shape(key) for key in found] == [_shape(key) for key in keys if key.holds(name)]
+                assert of_name(items, name) == [item for item in items if item.object == name]
+            for edited in edits:
+                if _fails(fold, edited):
+                    continue
+                wanted = _registered(edited, half)
+                wanted.subtract(_registered(source, half))
+                wanted = Counter({fact: count for fact, count in wanted.items() if count})
+                assert changes(items, init_reading.listed(edited, half)) == wanted, edited
+                differ += bool(wanted)
+    assert differ > 50
 
 
 def test_a_text_is_folded_once() -> None:

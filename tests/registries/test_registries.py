@@ -10,7 +10,18 @@ from scaffold_model.registries import OPTIONAL, REGISTRIES, Registry
 
 FOLDER = Path(registries.__file__).parent
 # Helpers of the registries; every other module in the folder is a registry.
-HELPERS = {"__init__", "base", "blocks", "hook_calls", "init_reading", "lazy_init", "pages", "paths", "positions"}
+HELPERS = {
+    "__init__",
+    "base",
+    "blocks",
+    "hook_calls",
+    "init_blocks",
+    "init_reading",
+    "lazy_init",
+    "pages",
+    "paths",
+    "positions",
+}
 EVERY: tuple[Registry, ...] = (*REGISTRIES, *OPTIONAL)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ..registries import dummy_objects, init_reading, paths
-from ..registries.base import Entry, Listed
+from ..registries.base import Entry, Listed, Listing
 from .order import misplaced
 from .problem import Problem, Repair, problem
 from .view import DUMMIES, HALVES, ROOT_INIT, View
@@ -107,7 +107,7 @@ def dummy_path(guard: tuple[str, ...]) -> str:
     return f"{DUMMIES}/dummy_{'pt' if guard == ('torch',) else '_and_'.join(guard)}_objects.py"
 
 
-def _duplicates_and_order(view: View, listed: dict[str, list[Listed]]) -> Iterator[Problem]:
+def _duplicates_and_order(view: View, listed: dict[str, Listing]) -> Iterator[Problem]:
     rank: dict[str, dict[str, int]] = defaultdict(dict)
     source = view.text(ROOT_INIT)
     for index, spot in enumerate(view.inits[ROOT_INIT].spots["types"]):

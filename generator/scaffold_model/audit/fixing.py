@@ -125,7 +125,7 @@ class _Editor:
         if entry.registry != dummy_objects.NAME:
             return entry
         root = self.read(f"{ROOT}/__init__.py")
-        items = init_reading.listed(root, "types") + init_reading.listed(root, "structure")
+        items = [*init_reading.listed(root, "types"), *init_reading.listed(root, "structure")]
         stem = entry.path.rsplit("/", 1)[1].removeprefix("dummy_").removesuffix("_objects.py")
         for item in items:
             guard = init_reading.installed(init_reading.guard_of(root, item.backends))

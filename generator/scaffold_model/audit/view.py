@@ -241,7 +241,7 @@ def read_init(path: str, source: str) -> Init:
         for key in init_reading.keys(source, half):
             suite = key.suite
             for name, line in key.objects:
-                spot = Spot(name, key.module, line, suite.backends, suite.index, key.statement.lineno, key.place)
+                spot = Spot(name, key.module, line, suite.backends, suite.index, key.first, key.place)
                 spots[half].append(spot)
     return Init(path, {half: tuple(spots[half]) for half in HALVES}, _eager(source))
 

@@ -55,18 +55,17 @@ def sorted_among(present: Sequence[str], name: str, key: Callable[[str], _Key]) 
     first letter stands for all of them and most keys need not be made.
     """
     first = name[:1].lower()
-    keys: list[_Key] = []
-    known: dict[tuple[str, bool], _Key] = {}
-    for other in present:
+    known: dict[str, _Key] = {}
+
+    def stand_in(other: str) -> _Key:
         letter = other[:1]
-        if letter.lower() == first or not (letter.isalpha() and first.isalpha()):
-            keys.append(key(other))
-            continue
-        # Constants come before all classes.
-        kind = letter, other.isupper()
-        if kind not in known:
-            known[kind] = key(other)
-        keys.append(known[kind])
+        if letter.lower() == first or not (letter.isalpha() and first.isalpha()) or other.isupper():
+            return key(other)
+        known[letter] = known.get(letter) or key(other)
+        return known[letter]
+
+    # Constants come before all classes, and have no stand-in.
+    keys = [known[other[0]] if other[:1] in known and not other.isupper() else stand_in(other) for other in present]
     return sorted_position(keys, key(name))
 
 

@@ -39,6 +39,36 @@ def get_lines(source: str, first: int, last: int) -> str:
     return "\n".join(source.split("\n", last)[first - 1 : last])
 
 
+def differing(before: str, after: str) -> tuple[slice, slice]:
+    """Where two texts differ: all lines but those that both begin with and those that both end with."""
+    start = before.rfind("\n", 0, _common_start(before, after)) + 1
+    mine, other = before[start:], after[start:]
+    # What follows the first line end in the common end is whole lines.
+    end = mine.find("\n", len(mine) - _common_end(mine, other)) + 1
+    left = len(mine) - end if end else 0
+    return slice(start, len(before) - left), slice(start, len(after) - left)
+
+
+def _common_start(one: str, other: str) -> int:
+    """The length of what both texts begin with. By halves, since texts are compared much faster than characters."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        place = (low + high + 1) // 2
+        same = one.startswith(other[low:place], low)
+        low, high = (place, high) if same else (low, place - 1)
+    return low
+
+
+def _common_end(one: str, other: str) -> int:
+    """The length of what both texts end with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        place = (low + high + 1) // 2
+        same = one.endswith(other[len(other) - place : len(other) - low], 0, len(one) - low)
+        low, high = (place, high) if same else (low, place - 1)
+    return low
+
+
 def indent_of(source: str, line: int) -> str:
     """The white space that line ``line`` starts with."""
     text = get_lines(source, line, line)

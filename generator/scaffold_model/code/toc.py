@@ -6,18 +6,19 @@ An item is ``- local: page`` with ``title: ...``, or ``- sections:`` with its it
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from operator import attrgetter
 from typing import NamedTuple
 
 from .text import insert_before, line_count, remove_lines
 
-# A page as nearly all are written, with nothing more in it; or any other line.
-_ROW = re.compile(
-    r"^(?:( *)- local: ([\w/.-]+)\n\1  title: (\w(?:[\w ]*\w)?)$(?!\n\1 |\n *(?:#|\n))|(.*)$)", re.MULTILINE
-)
+# Pages as nearly all are written, with nothing more in them, one below the other; or any other line.
+_PAGE = r"- local: [\w/.-]+\n\2  title: \w(?:[\w ]*\w)?$(?!\n\2 |\n *(?:#|\n))"
+_ROW = re.compile(rf"^(?:(( *){_PAGE}(?:\n\2{_PAGE})*)|(.*)$)", re.MULTILINE)
+_WORDS = re.compile(r"local: (.+)\n *title: (.+)")
 _LINE = re.compile(r"( *)(- +)?([A-Za-z_]+):(?: +(.*)|\s*)$")
 _PLAIN = re.compile(r"^[A-Za-z0-9][^:#]*$")
 
@@ -50,6 +51,7 @@ class _Open:
     local: str = ""
     title: str = ""
     last: int = 0
+    pages: str = ""
     path: tuple[str, ...] | None = None
 
 
@@ -59,10 +61,10 @@ def items(source: str) -> tuple[Item, ...]:
     done: list[_Open] = []
     stack: list[_Open] = []
     before, number = 0, 0
-    for spaces, local, title, text in _ROW.findall(source):
+    for pages, spaces, text in _ROW.findall(source):
         number += 1
         match = _LINE.match(text)
-        if match is None and not local:
+        if match is None and not pages:
             continue
         indent = len(match[1] if match else spaces)
         while stack and stack[-1].indent >= indent:
@@ -70,9 +72,9 @@ def items(source: str) -> tuple[Item, ...]:
             stack[-1].last = before
             done.append(stack.pop())
         if match is None:
-            done.append(_Open(number, indent, stack[-1] if stack else None, local, title, number + 1))
-            number += 1
-            before = number
+            before = number + pages.count("\n")
+            done.append(_Open(number, indent, stack[-1] if stack else None, last=before, pages=pages))
+            number = before
             continue
         _, dash, key, value = match.groups()
         if dash:
@@ -89,10 +91,17 @@ def items(source: str) -> tuple[Item, ...]:
     for opened in stack:
         opened.last = before
     done.extend(reversed(stack))
-    return tuple(
-        Item(item.local, item.title, _section(item.parent), item.first, item.last, item.indent)
-        for item in sorted(done, key=attrgetter("first"))
-    )
+    return tuple(item for opened in sorted(done, key=attrgetter("first")) for item in _items(opened))
+
+
+def _items(opened: _Open) -> Iterable[Item]:
+    """The item, or all pages of a run."""
+    section, first, indent = _section(opened.parent), opened.first, opened.indent
+    if not opened.pages:
+        return (Item(opened.local, opened.title, section, first, opened.last, indent),)
+    locals_, titles = zip(*_WORDS.findall(opened.pages), strict=True)
+    lines = range(first, opened.last, 2), range(first + 1, opened.last + 1, 2)
+    return map(Item, locals_, titles, repeat(section), *lines, repeat(indent))
 
 
 def insert(source: str, siblings: Sequence[Item], index: int, local: str, title: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from ..plan import Export
 
@@ -87,6 +90,123 @@ class Listed(NamedTuple):
     backends: tuple[str, ...] = ()
 
 
+#: What is listed, without the line: object, key, value and backend group.
+Fact = tuple[str, str | tuple[str, ...], str, tuple[str, ...]]
+
+
+class Part(Protocol):
+    """Lines of a long registry that can be read by themselves."""
+
+    @property
+    def identity(self) -> Hashable:
+        """Parts of the same identity list the same; None where nothing but the reading tells."""
+
+    def named(self, name: str) -> Iterable[Listed]:
+        """What it lists of that name, in source order."""
+
+    def listed(self) -> Iterable[Listed]:
+        """What it lists, in source order."""
+
+    def facts(self) -> Iterable[Fact]:
+        """What it lists, in source order, without the lines."""
+
+    def apart(self, other: Any) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        """The facts of both, without some that both have."""
+
+
+class Listing(Sequence[Listed]):
+    """What a long registry lists, in source order; a part of it is read where somebody asks for it.
+
+    Args:
+        parts: The parts in source order.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+
+    @cached_property
+    def _items(self) -> Sequence[Listed]:
+        return [item for part in self.parts for item in part.listed()]
+
+    @overload
+    def __getitem__(self, index: int) -> Listed: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Listed]: ...
+
+    def __getitem__(self, index: int | slice) -> Listed | Sequence[Listed]:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[Listed]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def named(self, name: str) -> Iterable[Listed]:
+        """What is listed of that name, in source order."""
+        return (item for part in self.parts for item in part.named(name))
+
+    def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        """The facts of both, without those of the parts that both begin with and end with."""
+        mine, others = apart(self.parts, other.parts, _identity)
+        if len(mine) != len(others):
+            return _all_facts(mine), _all_facts(others)
+        # Whatever is paired with what: facts that both of a pair have are no change.
+        pairs = [one.apart(two) for one, two in zip(mine, others, strict=True) if not _alike(one, two)]
+        return chain.from_iterable(one for one, _ in pairs), chain.from_iterable(two for _, two in pairs)
+
+
+def of_name(items: Sequence[Listed], name: str) -> list[Listed]:
+    """Those that list an object of that name."""
+    return list(items.named(name)) if isinstance(items, Listing) else [item for item in items if item.object == name]
+
+
+def changes(before: Sequence[Listed], after: Sequence[Listed]) -> Counter[Fact]:
+    """What is listed more often after than before, and less often, which is negative."""
+    if isinstance(before, Listing) and isinstance(after, Listing):
+        gone, come = map(Counter, before.apart(after))
+    else:
+        gone, come = map(Counter, (map(_fact, before), map(_fact, after)))
+    # Of most facts there are as many as before, which is seen fastest by itself.
+    found = Counter(dict(come.items() - gone.items()))
+    found.subtract(dict(gone.items() - come.items()))
+    return found
+
+
+def _fact(item: Listed) -> Fact:
+    return item.object, item.key, item.value, item.backends
+
+
+_Item = TypeVar("_Item")
+
+
+def apart(
+    before: Sequence[_Item], after: Sequence[_Item], identity: Callable[[_Item], Hashable]
+) -> tuple[Sequence[_Item], Sequence[_Item]]:
+    """Two sequences without the items that both begin with and end with; an item without identity is like no other."""
+    mine, other = list(map(identity, before)), list(map(identity, after))
+    shorter = min(len(mine), len(other))
+    start, end = 0, 0
+    while start < shorter and mine[start] == other[start] is not None:
+        start += 1
+    while end < shorter - start and mine[-1 - end] == other[-1 - end] is not None:
+        end += 1
+    return before[start : len(before) - end], after[start : len(after) - end]
+
+
+def _identity(part: Part) -> Hashable:
+    return part.identity
+
+
+def _alike(one: Part, other: Part) -> bool:
+    return one.identity is not None and one.identity == other.identity
+
+
+def _all_facts(parts: Iterable[Part]) -> Iterable[Fact]:
+    return (fact for part in parts for fact in part.facts())
+
+
 class Registry(Protocol):
     """The shape of a registry module."""
 
@@ -97,7 +217,7 @@ class Registry(Protocol):
     def entries(self, subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
         """What the registry must hold for ``subject``; nothing where it does not apply."""
 
-    def listed(self, source: str) -> list[Listed]:
+    def listed(self, source: str) -> Sequence[Listed]:
         """All that the registry lists, in source order, duplicates included."""
 
     def insert(self, source: str, entry: Entry) -> str:

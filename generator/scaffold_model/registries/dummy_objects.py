@@ -26,15 +26,15 @@ After:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from ..code.text import remove_lines
+from ..code.text import differing, remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
 from . import init_reading, paths
-from .base import ROOT, Entry, Listed, Subject, area
+from .base import ROOT, Entry, Fact, Listed, Listing, Subject, area, of_name
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -58,10 +58,9 @@ class {name}(metaclass=DummyObject):
     def from_pretrained(cls, *args, **kwargs):
         requires_backends(cls, {backends})
 """
-_REGULAR = re.compile(
-    r"^" + re.escape(CLASS).replace(r"\{name\}", r"\w+").replace(r"\{backends\}", r'\[(?:"\w+"(?:, )?)+\]'),
-    re.MULTILINE,
-)
+# A class without its first line, and that line; a module has thousands of classes, and few sorts of them.
+_REGULAR = re.compile(re.escape(CLASS.split("\n", 1)[1]).replace(r"\{backends\}", r'\[(?:"\w+"(?:, )?)+\]') + r"\n*")
+_FIRST = re.compile(r"\nclass \w+\(metaclass=DummyObject\):\n")
 FUNCTION = """\
 def {name}(*args, **kwargs):
     requires_backends({name}, {backends})
@@ -72,22 +71,63 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     if not isinstance(subject, Export) or area(subject) not in paths.EXPORTED:
         return
     root = snapshot.read(f"{ROOT}/__init__.py") or ""
-    keys = init_reading.keys(root, "types")
-    for key in keys:
+    blocks = init_reading.blocks(root, "types")
+    for key in init_reading.holding(root, "types", subject.name):
         backends = key.suite.backends
-        if backends and key.holds(subject.name):
-            names = tuple(name for other in keys if other.suite.backends == backends for name in other.names)
+        if backends:
+            same = (other for block in blocks if block.suite.backends == backends for other in block.keys)
+            names = tuple(name for other in same for name in other.names)
             guard = init_reading.installed(init_reading.guard_of(root, backends))
             yield Entry(NAME, _path(guard), subject.name, backends=guard, order=names)
             return
 
 
-def listed(source: str) -> list[Listed]:
-    return [Listed(name, "", line) for name, line in _blocks(source)]
+def listed(source: str) -> Listing:
+    return _Placeholders(source)
+
+
+class _Placeholders(Listing):
+    """The placeholders of a module, each of which is told by one line."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(())
+        self.source = source
+
+    @cached_property
+    def _items(self) -> Sequence[Listed]:
+        return [Listed(name, "", line) for name, line in _blocks(self.source)]
+
+    def named(self, name: str) -> Iterable[Listed]:
+        text = f"\n{self.source}"
+        return (Listed(name, "", text.count("\n", 0, start + 1)) for start in _positions(text, name))
+
+    def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        assert isinstance(other, _Placeholders)
+        mine, others = differing(self.source, other.source)
+        return _facts(self.source[mine]), _facts(other.source[others])
+
+
+def _positions(text: str, name: str) -> Iterator[int]:
+    """Where the placeholders of that name begin, with the line end in front."""
+    place = text.find(name)
+    while place >= 0:
+        start = text.rfind("\n", 0, place)
+        found = _BLOCK.match(text, start)
+        if found and name in found.groups() and place < found.end():
+            yield start
+        place = text.find(name, place + 1)
+
+
+def _facts(lines: str) -> Iterable[Fact]:
+    return ((name, "", "", ()) for name in _names(lines))
+
+
+def _names(lines: str) -> list[str]:
+    return [name or constant for name, constant in _BLOCK.findall(f"\n{lines}")]
 
 
 def insert(source: str, entry: Entry) -> str:
-    if entry.object in source and any(item.object == entry.object for item in listed(source)):
+    if of_name(listed(source), entry.object):
         return source
     if "requires_backends" not in source:
         raise AnchorNotFound(entry.path, "the import of requires_backends")
@@ -96,10 +136,10 @@ def insert(source: str, entry: Entry) -> str:
     text = form.format(name=entry.object, backends=backends)
     place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
     later = set(entry.order[place + 1 :])
-    for block in _BLOCK.finditer(f"\n{source}"):
-        if (block[1] or block[2]) in later:
-            start = block.start()
-            return f"{source[:start]}{text}\n\n{source[start:]}"
+    following = next((name for name in _names(source) if name in later), None)
+    if following is not None:
+        start = next(_positions(f"\n{source}", following))
+        return f"{source[:start]}{text}\n\n{source[start:]}"
     ending = "" if source.endswith("\n") else "\n"
     return source + ending + "\n\n" + (text if not ending else text.removesuffix("\n"))
 
@@ -122,7 +162,9 @@ def is_path(path: str) -> bool:
 
 def irregular(source: str) -> str:
     """The source without the classes that are exactly as generated, which is all that can be broken in it."""
-    return _REGULAR.sub("", source)
+    head, *classes = _FIRST.split(f"\n{source}")
+    regular = {text for text in set(classes) if _REGULAR.fullmatch(text)}
+    return "\nclass X(metaclass=DummyObject):\n".join([head, *(text for text in classes if text not in regular)])
 
 
 @lru_cache(maxsize=16)

@@ -6,87 +6,18 @@ Both halves consist of suites: the statements under one backend guard, ``else`` 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from typing import Any
 
-from ..code import names as code_names
-from ..code.folding import Plain, fold
-from .base import Listed
+from ..code.folding import fold
+from ..code.syntax import last_line
+from .base import Listing
+from .init_blocks import Block, Key, Suite, is_dummy
 
 STRUCTURE = "_import_structure"
 # What a plain statement of each half assigns or extends; an import does neither.
 _TARGETS = {"structure": STRUCTURE, "types": ""}
-
-
-@dataclass
-class Suite:
-    """Statements under one backend guard, in one half of an init module."""
-
-    index: int
-    half: str
-    guard: tuple[str, ...]
-    body: list[ast.stmt]
-
-    @property
-    def backends(self) -> tuple[str, ...]:
-        """The backends of the guard, sorted."""
-        return tuple(sorted(self.guard))
-
-
-@dataclass
-class Key:
-    """One statement (or one item of the dict literal) that registers names under a module.
-
-    Attributes:
-        module: The module.
-        statement: Where it stands; a stand-in on the same lines where it is a plain one.
-        suite: What it is in.
-        place: The index of the statement in the suite.
-        assigns: Whether it is an assignment to the key.
-        plain: The statement as its pattern reads it, where it is a plain one.
-        brackets: The names as the parser reads them, where it is none.
-        single: The one name that it appends.
-        item: The key in a dict literal.
-    """
-
-    module: str
-    statement: ast.stmt
-    suite: Suite
-    place: int = 0
-    assigns: bool = False
-    plain: Plain | None = None
-    brackets: code_names.Brackets | None = None
-    single: str = ""
-    item: ast.expr | None = None
-
-    @property
-    def has_list(self) -> bool:
-        """Whether it has brackets, or an import, for a further name to go into."""
-        return self.plain is not None or self.brackets is not None
-
-    @property
-    def names(self) -> list[str]:
-        """The names in order."""
-        return self.plain.names if self.plain else [name for name, _ in self.objects]
-
-    @property
-    def objects(self) -> list[tuple[str, int]]:
-        """The names with their lines."""
-        if self.plain:
-            return self.plain.lines
-        if self.single:
-            return [(self.single, self.statement.lineno)]
-        return [pair for pair in code_names.elements(self.brackets) if pair[0]] if self.brackets else []
-
-    @property
-    def count(self) -> int:
-        """How many names there are."""
-        return self.plain.size if self.plain else len(self.objects)
-
-    def holds(self, name: str) -> bool:
-        """Whether the name is one of them."""
-        return (not self.plain or name in self.plain.text) and name in self.names
 
 
 def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
@@ -112,25 +43,24 @@ def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
 
 
 @lru_cache(maxsize=64)
-def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Key, ...]]:
-    """The suites and the keys of an init module; read together, since keys refer to the statements of suites."""
-    found: list[Key] = []
+def _read(source: str) -> tuple[tuple[Suite, ...], tuple[Block, ...]]:
+    """The suites and the blocks of an init module; read together, since blocks refer to the suites."""
+    found: list[Block] = []
     folded = fold(source)
     every = _suites(folded.tree, STRUCTURE in source)
     for suite in every:
         reader = _keys_of if suite.half == "structure" else _import_of
-        for place, statement in enumerate(suite.body):
-            plain = folded.plain.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
-            if plain is None:
-                read = list(reader(statement, suite))
-            elif plain.target == _TARGETS[suite.half]:
-                read = [Key(plain.module, statement, suite, assigns=plain.assigns, plain=plain)]
-            else:
-                read = []
-            for key in read:
-                if not key.module.startswith("utils.dummy_"):
-                    key.place = place
-                    found.append(key)
+        place = 0
+        for statement in suite.body:
+            run = folded.runs.get(statement.lineno) if isinstance(statement, ast.Pass | ast.Delete) else None
+            if run is None:
+                read = tuple(key for key in reader(statement, suite, place) if not is_dummy(key.module))
+                found.extend([Block(suite, place, None, read)] if read else [])
+            elif run.target == _TARGETS[suite.half]:
+                found.append(Block(suite, place, run))
+            size = run.size if run else 1
+            suite.dense = suite.dense or size > 1
+            place += size
     return every, tuple(found)
 
 
@@ -139,25 +69,24 @@ def suites(source: str) -> tuple[Suite, ...]:
     return _read(source)[0]
 
 
+def blocks(source: str, half: str) -> list[Block]:
+    """What registers names in one half, in source order."""
+    return [block for block in _read(source)[1] if block.suite.half == half]
+
+
 def keys(source: str, half: str) -> list[Key]:
     """All keys of one half, in source order; dummy modules and imports from elsewhere are none."""
-    return [key for key in _read(source)[1] if key.suite.half == half]
+    return [key for block in blocks(source, half) for key in block.keys]
 
 
-def listed(source: str, half: str) -> list[Listed]:
+def holding(source: str, half: str, name: str) -> list[Key]:
+    """The keys of one half that a name is registered under."""
+    return [key for block in blocks(source, half) for key in block.holding(name)]
+
+
+def listed(source: str, half: str) -> Listing:
     """Every name that one half registers, with its module and backend group."""
-    return list(_listed(source, half))
-
-
-@lru_cache(maxsize=64)
-def _listed(source: str, half: str) -> tuple[Listed, ...]:
-    groups = {suite.index: suite.backends for suite in suites(source)}
-    return tuple(
-        Listed(name, key.module, line, "", backends)
-        for key in keys(source, half)
-        for backends in [groups[key.suite.index]]
-        for name, line in key.objects
-    )
+    return Listing(blocks(source, half))
 
 
 def is_plain(source: str | None) -> bool:
@@ -208,38 +137,43 @@ def _brackets(node: ast.expr) -> ast.List | ast.Tuple | None:
     return node if isinstance(node, ast.List | ast.Tuple) else None
 
 
-def _keys_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
+def _keys_of(statement: ast.stmt, suite: Suite, place: int) -> Iterator[Key]:
     """The keys that a statement of the structure half registers."""
+    key = partial(_key, statement, suite, place)
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and statement.value is not None:
         for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
             module = _subscript(target)
             if module is not None:
                 assigns = isinstance(statement, ast.Assign)
-                yield Key(module, statement, suite, assigns=assigns, brackets=_brackets(statement.value))
+                yield key(module, assigns=assigns, brackets=_brackets(statement.value))
             elif _is_structure(target) and isinstance(statement.value, ast.Dict):
-                yield from _items_of(statement.value, statement, suite)
+                yield from _items_of(statement.value, key, isinstance(statement, ast.Assign))
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and statement.value.args:
         function, argument = statement.value.func, statement.value.args[0]
         if not isinstance(function, ast.Attribute):
             return
         module = _subscript(function.value)
         if function.attr == "update" and _is_structure(function.value) and isinstance(argument, ast.Dict):
-            yield from _items_of(argument, statement, suite)
+            yield from _items_of(argument, key, False)
         elif module is None:
             return
         elif function.attr == "extend":
-            yield Key(module, statement, suite, brackets=_brackets(argument))
+            yield key(module, brackets=_brackets(argument))
         elif function.attr == "append" and isinstance(argument, ast.Constant):
-            yield Key(module, statement, suite, single=str(argument.value))
+            yield key(module, single=str(argument.value))
 
 
-def _items_of(node: ast.Dict, statement: ast.stmt, suite: Suite) -> Iterator[Key]:
+def _items_of(node: ast.Dict, key: Callable[..., Key], assigns: bool) -> Iterator[Key]:
     for item, value in zip(node.keys, node.values, strict=True):
         if isinstance(item, ast.Constant):
-            assigns = isinstance(statement, ast.Assign)
-            yield Key(str(item.value), statement, suite, assigns=assigns, brackets=_brackets(value), item=item)
+            yield key(str(item.value), assigns=assigns, brackets=_brackets(value), item=item)
 
 
-def _import_of(statement: ast.stmt, suite: Suite) -> Iterator[Key]:
+def _import_of(statement: ast.stmt, suite: Suite, place: int) -> Iterator[Key]:
     if isinstance(statement, ast.ImportFrom) and statement.level == 1 and statement.names[0].name != "*":
-        yield Key(statement.module or "", statement, suite, brackets=statement)
+        yield _key(statement, suite, place, statement.module or "", brackets=statement)
+
+
+def _key(statement: ast.stmt, suite: Suite, place: int, module: str, **more: Any) -> Key:
+    """A key of a statement that the parser has read."""
+    return Key(module, suite, place, statement.lineno, last_line(statement), statement=statement, **more)

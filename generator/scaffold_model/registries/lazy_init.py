@@ -15,7 +15,8 @@ from ..code.text import get_lines, indent_of, insert_before, line_count, remove_
 from ..errors import AnchorNotFound
 from ..plan import Export
 from .base import Entry
-from .init_reading import STRUCTURE, Key, Suite, keys, listed, suites
+from .init_blocks import Key, Suite
+from .init_reading import STRUCTURE, blocks, holding, keys, listed, suites
 from .paths import package_inits
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def insert(
         key_position: Where among the modules a new one goes.
         guarded: Whether the suite must have exactly the entry's backends; if not, the fullest suite will do.
     """
-    if entry.object in source and any(key.holds(entry.object) for key in keys(source, half)):
+    if holding(source, half, entry.object):
         return source
     suite = _choose(source, entry, half, guarded)
-    present = [key for key in keys(source, half) if key.suite.index == suite.index]
+    present = [key for block in blocks(source, half) if block.suite.index == suite.index for key in block.keys]
     same = [key for key in present if key.module == entry.key and key.has_list]
     if same:
         return _insert_name(source, entry, half, same[0], name_position)
@@ -51,10 +52,11 @@ def insert(
 
 def _insert_name(source: str, entry: Entry, half: str, key: Key, name_position: Position) -> str:
     """Insert the entry's name among those of its module."""
-    if key.plain and key.plain.row:
+    if key.plain and key.plain.below:
         index = name_position(key.names, entry.object, entry)
         name = entry.object if half == "types" else f'"{entry.object}"'
-        return insert_before(source, key.plain.row + index, f"{indent_of(source, key.plain.row)}{name},")
+        row = key.first + key.plain.below
+        return insert_before(source, row + index, f"{indent_of(source, row)}{name},")
     statement, brackets = _parsed(source, key)
     index = name_position([name for name, _ in code_names.elements(brackets)], entry.object, entry)
     # A list on one line breaks where it gets too long, or where the lists around it are broken anyway.
@@ -66,24 +68,25 @@ def _insert_name(source: str, entry: Entry, half: str, key: Key, name_position: 
 def _parsed(source: str, key: Key) -> tuple[ast.stmt, code_names.Brackets]:
     """The statement and the brackets of a key, as the parser reads them."""
     if key.plain:
-        return unfolded(source, key.plain)
+        return unfolded(source, key.first, key.last)
+    assert key.statement is not None
     assert key.brackets is not None
     return key.statement, key.brackets
 
 
 def remove(source: str, entry: Entry, half: str) -> str:
     """Take ``entry.object`` out of its module, and the module's statement when nothing is left in it."""
-    for key in keys(source, half):
-        if key.module == entry.key and key.holds(entry.object):
+    for key in holding(source, half, entry.object):
+        if key.module == entry.key:
             if key.count > 1:
                 statement, brackets = _parsed(source, key)
                 broken_from = _broken_from(key, half, entry)
                 return code_names.remove_name(source, statement, brackets, entry.object, entry.width, broken_from)
             if key.item is not None:
                 return _without_item(source, key.item, key.brackets or key.item)
-            if key.suite.body == [key.statement]:
-                return _with_pass(source, key.statement)
-            return _without(source, key.statement)
+            if key.suite.lines == (key.first, key.last):
+                return _with_pass(source, key)
+            return _without(source, key)
     return source
 
 
@@ -102,11 +105,10 @@ def _without_item(source: str, item: ast.expr, value: ast.expr | ast.ImportFrom)
     return insert_before(shorter, item.lineno, before + after)
 
 
-def _with_pass(source: str, statement: ast.stmt) -> str:
+def _with_pass(source: str, key: Key) -> str:
     """The source with ``pass`` for a statement that is the only one under its guard."""
-    indent = indent_of(source, statement.lineno)
-    shorter = remove_lines(source, statement.lineno, last_line(statement))
-    return insert_before(shorter, statement.lineno, f"{indent}pass")
+    indent = indent_of(source, key.first)
+    return insert_before(remove_lines(source, key.first, key.last), key.first, f"{indent}pass")
 
 
 def _broken_from(key: Key, half: str, entry: Entry) -> int:
@@ -118,25 +120,23 @@ def _broken_from(key: Key, half: str, entry: Entry) -> int:
     return entry.width if key.count == 2 else sys.maxsize
 
 
-def _without(source: str, statement: ast.stmt) -> str:
+def _without(source: str, key: Key) -> str:
     """The source without a statement, and without one of two blank lines that would meet."""
-    first, last = statement.lineno, last_line(statement)
+    first, last = key.first, key.last
     blank_above = first > 1 and not get_lines(source, first - 1, first - 1).strip()
     blank_below = last < line_count(source) and not get_lines(source, last + 1, last + 1).strip()
     if blank_above and (blank_below or last == line_count(source)):
         return remove_lines(source, first - 1, last)
-    if blank_below and not blank_above and _opens_spaced(source, statement):
+    if blank_below and not blank_above and _opens_spaced(source, key):
         return remove_lines(source, first, last + 1)
     return remove_lines(source, first, last)
 
 
-def _opens_spaced(source: str, statement: ast.stmt) -> bool:
-    """Whether the statement is the first of a suite whose other statements have blank lines between them."""
-    for suite in suites(source):
-        if suite.body and suite.body[0].lineno == statement.lineno:
-            keyed = [item for item in suite.body if item.lineno > statement.lineno]
-            return len(keyed) > 1 and _spaced(source, [statement, *keyed])
-    return False
+def _opens_spaced(source: str, key: Key) -> bool:
+    """Whether the statement is the first of its suite, whose other statements have blank lines between them."""
+    body = [(statement.lineno, last_line(statement)) for statement in key.suite.body]
+    # A run of several statements has no blank lines between them.
+    return body[0] == (key.first, key.last) and len(body) > 2 and not key.suite.dense and _spaced(source, body)
 
 
 def package_order(export: Export, snapshot: Snapshot) -> tuple[str, ...]:
@@ -152,21 +152,21 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
     wanted = tuple(sorted(entry.backends))
     candidates = [suite for suite in suites(source) if suite.half == half]
     counts = {suite.index: 0 for suite in candidates}
+    modules: dict[int, set[str]] = {suite.index: set() for suite in candidates}
     for key in keys(source, half):
         counts[key.suite.index] += key.count
+        if key.has_list:
+            modules[key.suite.index].add(key.module)
     matching = [suite for suite in candidates if suite.backends == wanted]
     if not guarded:
-        module = {key.suite.index for key in keys(source, half) if key.module == entry.key and key.has_list}
-        matching = [suite for suite in candidates if suite.index in module] or matching
+        matching = [suite for suite in candidates if entry.key in modules[suite.index]] or matching
     if not guarded and not any(counts[suite.index] for suite in matching):
         matching = sorted(candidates, key=lambda suite: -counts[suite.index])[:1]
     if not matching:
         guard = " and ".join(f"is_{backend}_available()" for backend in entry.backends) or "a module"
         raise AnchorNotFound(entry.path, f"the suite for {guard} in the {half} half")
     for suite in matching:
-        if any(
-            key.suite.index == suite.index and key.module == entry.key and key.has_list for key in keys(source, half)
-        ):
+        if entry.key in modules[suite.index]:
             return suite
     return max(matching, key=lambda suite: counts[suite.index])
 
@@ -187,7 +187,7 @@ def _new_key(source: str, entry: Entry, half: str, suite: Suite, present: list[K
     if not anchors and half == "structure" and any(key.item is not None for key in present):
         return _new_item(source, entry, present, key_position)
     index = key_position([key.module for key in anchors], module, entry)
-    indent = indent_of(source, anchors[0].statement.lineno if anchors else suite.body[0].lineno)
+    indent = indent_of(source, anchors[0].first if anchors else suite.body[0].lineno)
     if half == "types":
         text = f"{indent}from .{module} import {name}"
     elif any(key.module == module for key in keys(source, half)):
@@ -198,8 +198,8 @@ def _new_key(source: str, entry: Entry, half: str, suite: Suite, present: list[K
         text = code_names.explode(text)
     if not anchors:
         return insert_before(source, last_line(suite.body[-1]) + 1, text)
-    line = anchors[index].statement.lineno if index == 0 else last_line(anchors[index - 1].statement) + 1
-    if _spaced(source, [key.statement for key in anchors]):
+    line = anchors[index].first if index == 0 else anchors[index - 1].last + 1
+    if _spaced(source, [(key.first, key.last) for key in anchors]):
         text = f"{text}\n" if index == 0 else f"\n{text}"
         return insert_before(source, line, text + "\n")
     return insert_before(source, line, text)
@@ -210,29 +210,29 @@ def _breaks_early(source: str, key: Key, width: int) -> bool:
     votes = 0
     for other in keys(source, "structure"):
         if other.assigns and other.item is None and other.count > 1:
-            text = get_lines(source, other.statement.lineno, last_line(other.statement))
+            text = get_lines(source, other.first, other.last)
             if len(code_names.collapse(text)) <= width:
                 vote = 1 if "\n" in text else -1
-                if last_line(other.statement) == key.statement.lineno - 1:
+                if other.last == key.first - 1:
                     return vote > 0
                 votes += vote
     return votes > 0
 
 
-def _spaced(source: str, statements: list[ast.stmt]) -> bool:
-    """Whether a blank line stands between all statements, of which there are two at least."""
-    gaps = [
-        later.lineno - last_line(earlier) == 2 and not get_lines(source, later.lineno - 1, later.lineno - 1).strip()
-        for earlier, later in pairwise(statements)
-    ]
-    return bool(gaps) and all(gaps)
+def _spaced(source: str, statements: Sequence[tuple[int, int]]) -> bool:
+    """Whether a blank line stands between all statements, given by their lines, of which there are two at least."""
+    gaps = (
+        later - end == 2 and not get_lines(source, later - 1, later - 1).strip()
+        for (_, end), (later, _) in pairwise(statements)
+    )
+    return len(statements) > 1 and all(gaps)
 
 
 def _new_item(source: str, entry: Entry, present: list[Key], key_position: Position) -> str:
     """A new item of ``_import_structure = {...}`` in a module that has no other statement."""
     index = key_position([key.module for key in present], entry.text_key, entry)
     items = [key.item for key in present if key.item is not None]
-    if items[0].lineno == present[0].statement.lineno:
+    if items[0].lineno == present[0].first:
         raise AnchorNotFound(entry.path, f"{STRUCTURE} with one module per line")
     text = f'{indent_of(source, items[0].lineno)}"{entry.key}": ["{entry.object}"],'
     before = present[index - 1]

@@ -34,7 +34,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import init_reading, lazy_init, paths, positions
-from .base import Entry, Listed, Subject
+from .base import Entry, Listing, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -50,7 +50,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         yield Entry(NAME, path, subject.name, key, backends=("torch", "transformers"), width=conventions.line_length)
 
 
-def listed(source: str) -> list[Listed]:
+def listed(source: str) -> Listing:
     return init_reading.listed(source, "structure")
 
 

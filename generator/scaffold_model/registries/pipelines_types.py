@@ -52,7 +52,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import init_reading, lazy_init, paths, positions
-from .base import ROOT, Entry, Listed, Subject
+from .base import ROOT, Entry, Listing, Subject
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -74,7 +74,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         )
 
 
-def listed(source: str) -> list[Listed]:
+def listed(source: str) -> Listing:
     return init_reading.listed(source, "types")
 
 

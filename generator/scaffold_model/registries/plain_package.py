@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ..plan import Export
 from . import init_reading, lazy_init, positions
-from .base import ROOT, Entry, Listed, Subject, area
+from .base import ROOT, Entry, Listing, Subject, area
 from .paths import PLAIN
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         yield Entry(NAME, path, subject.name, module, backends=("torch",), width=conventions.line_length)
 
 
-def listed(source: str) -> list[Listed]:
+def listed(source: str) -> Listing:
     return init_reading.listed(source, "types")
 
 

@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 
 from ..plan import Export
 from . import init_reading, lazy_init, paths, positions
-from .base import ROOT, Entry, Listed, Subject, area
+from .base import ROOT, Entry, Listing, Subject, area
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -58,7 +58,7 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         yield Entry(NAME, PATH, subject.name, area(subject), backends=subject.backends, width=conventions.line_length)
 
 
-def listed(source: str) -> list[Listed]:
+def listed(source: str) -> Listing:
     return init_reading.listed(source, "structure")
 
 

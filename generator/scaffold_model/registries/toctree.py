@@ -29,13 +29,15 @@ After:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..code import toc
 from ..code.ordering import sorted_position
 from ..errors import AnchorNotFound
-from .base import Entry, Listed, Page, Subject
+from .base import Entry, Fact, Listed, Listing, Page, Subject, apart
 
 if TYPE_CHECKING:
     from ..conventions import Conventions
@@ -50,8 +52,34 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
         yield Entry(NAME, PATH, subject.local, subject.section, subject.title)
 
 
-def listed(source: str) -> list[Listed]:
-    return [Listed(item.local, item.section, item.first, item.title) for item in toc.items(source) if item.local]
+@lru_cache(maxsize=8)
+def listed(source: str) -> Listing:
+    return _Pages(source)
+
+
+class _Pages(Listing):
+    """The pages of a table of contents."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(())
+        self.pages = [item for item in toc.items(source) if item.local]
+
+    @cached_property
+    def _items(self) -> Sequence[Listed]:
+        return [Listed(item.local, item.section, item.first, item.title) for item in self.pages]
+
+    def named(self, name: str) -> Iterable[Listed]:
+        found = (item for item in self.pages if item.local == name)
+        return (Listed(item.local, item.section, item.first, item.title) for item in found)
+
+    def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        assert isinstance(other, _Pages)
+        mine, others = apart(self.pages, other.pages, attrgetter("local", "section", "title"))
+        return map(_fact, mine), map(_fact, others)
+
+
+def _fact(item: toc.Item) -> Fact:
+    return item.local, item.section, item.title, ()
 
 
 def insert(source: str, entry: Entry) -> str:
