@@ -181,6 +181,10 @@ def test_where_statistics_are(made: dict[str, str], form: str) -> None:
     assert traits(with_pipeline, "AutoencoderBar", "image")["vae_statistics"] == form
 
 
+#: One mask for every sample, and no axis for heads.
+_MASK = "mask = mask.unsqueeze(0).expand(batch_size, -1, -1)"
+
+
 @pytest.mark.parametrize(
     ("made", "form"),
     [
@@ -192,6 +196,8 @@ def test_where_statistics_are(made: dict[str, str], form: str) -> None:
             "cropped",
         ),
         ({"decode": "z, num_frames, return_dict=True", "decoded": "f(z, z.shape[0] // num_frames)"}, "frames"),
+        ({"inner": f"{_MASK}; return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)"}, "single"),
+        ({"inner": f"{_MASK}; return F.scaled_dot_product_attention(q, k, v, attn_mask=None)"}, "sample"),
     ],
 )
 def test_what_decode_takes_and_returns(made: dict[str, str], form: str) -> None:
@@ -515,8 +521,8 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
         "audio": ((1, traits["vae_tiny_audio_channels"], 8 * spatial), (1, channels, 8)),
     }
     sample_shape, latent_shape = shapes[kind]
-    if traits["vae_decoding"] == "frames":
-        # Frames of one video could end up in the other. Not every autoencoder takes two.
+    if traits["vae_decoding"] in ("frames", "single"):
+        # Frames of one video could end up in the other, and one at a time has to come back as two.
         sample_shape, latent_shape = ((2, *shape[1:]) for shape in (sample_shape, latent_shape))
     pipe = types.SimpleNamespace(vae_scale_factor_temporal=temporal)
     names.update(vae=vae, pipe=pipe, video=torch.randn(sample_shape))

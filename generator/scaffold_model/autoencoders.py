@@ -167,9 +167,18 @@ def _decoding(found: Component) -> str:
             raise Unfit("its decode takes no return_dict")
         # What is left out of the beginning has to go in: the class leaves that to its forward.
         return "cropped" if "self.temporal_compression_ratio - 1:" in text else "tensor"
+    if _takes_one_sample(found):
+        return "single"
     # Most that take a generator never look at it.
     used = {node.id for statement in method.body for node in ast.walk(statement) if isinstance(node, ast.Name)}
     return "generator" if "generator" in set(taken) & used else "sample"
+
+
+def _takes_one_sample(found: Component) -> bool:
+    """Whether attention gets a mask of every sample without an axis for heads, which fits a batch of one alone."""
+    text = ast.unparse(found.module)
+    masked = re.search(r"scaled_dot_product_attention\([^()]*attn_mask=(?!None)\w+", text)
+    return bool(masked and re.search(r"\.unsqueeze\(0\)\.expand\(\w+, -1, -1\)", text))
 
 
 def _encoding(found: Component) -> str:
