@@ -43,6 +43,9 @@ KINDS = {
     "task of a video": ("--standard --modality video", "--task i2v"),
 }
 
+#: What diffusers takes after the pull request of the model itself, so that the base branch has the model there.
+MERGED = ("lora with test",)
+
 TRANSFORMER = f"src/diffusers/models/transformers/transformer_{NAME}.py"
 STANDARD = f"src/diffusers/pipelines/{NAME}/pipeline_{NAME}.py"
 MODULAR = f"src/diffusers/modular_pipelines/{NAME}"
@@ -181,6 +184,8 @@ class Adder(Runner):
             subprocess.run(["git", "clone", "--quiet", "--shared", str(self.checkout), str(root)], check=True)
             git(root, "checkout", "--quiet", "-b", "mine", self.revision)
             if self._scaffolded(root, base.split(), report):
+                if kind in MERGED:
+                    git(root, "update-ref", "refs/remotes/origin/HEAD", "HEAD")
                 self._add(root, added.split(), report)
         finally:
             report.seconds = time.perf_counter() - start
