@@ -7,24 +7,28 @@ root has the users of an output, which suite a backend has. So an entry can be t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from .errors import BadInput, ScaffoldError
 from .plan import Plan
 from .registration import register
-from .registries import OPTIONAL, REGISTRIES
+from .registries import OPTIONAL, REGISTRIES, Registry
 from .scanning import Scanner
 from .snapshot import Snapshot
 from .stale import registry_paths
 
 Fact = tuple[str, str, str, str, str, tuple[str, ...]]
-_REQUIRED = frozenset(registry.NAME for registry in REGISTRIES)
 
 
-def entries_of(snapshot: Snapshot, paths: Collection[str] | None = None) -> Iterator[Fact]:
-    """All that the registries list: registry, file, object, key, value and backends, in no order that matters."""
-    for registry in (*REGISTRIES, *OPTIONAL):
+def entries_of(
+    snapshot: Snapshot,
+    paths: Collection[str] | None = None,
+    registries: Sequence[Registry] = (*REGISTRIES, *OPTIONAL),
+) -> Iterator[Fact]:
+    """All that registries list: registry, file, object, key, value and backends, in no order that matters."""
+    for registry in registries:
         for path in registry_paths(registry, snapshot):
             for item in registry.listed(plain(snapshot.read(path) or "")) if paths is None or path in paths else ():
                 key = " > ".join(item.key) if isinstance(item.key, tuple) else item.key
@@ -36,6 +40,14 @@ def entries_of(snapshot: Snapshot, paths: Collection[str] | None = None) -> Iter
 def plain(text: str) -> str:
     """A text with CRLF throughout has plain line feeds while it is edited; one with mixed ends is edited as it is."""
     return text.replace("\r\n", "\n") if text.count("\r\n") == text.count("\n") else text
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """What the required registries list less and more than they do now."""
+
+    lost: Counter[Fact]
+    gained: Counter[Fact]
 
 
 class Trials:
@@ -84,11 +96,10 @@ class Trials:
                 f"what is taken out could not be registered again: {again.message}",
                 path=again.path,
                 hint="take it out by hand, or the whole model with `scaffold-model remove`",
-            ) from None
-        after = self._facts(again)
+            )
         gone = {(entry.registry, entry.object) for entry in plan.entries}
-        lost = {fact[2] for fact in self._before - after if (fact[0], fact[2]) in gone}
-        gained = self._gained(after)
+        lost = {fact[2] for fact in again.lost if (fact[0], fact[2]) in gone}
+        gained = self._gained(again)
         # What is listed in part now would be listed in full, which is no other place.
         moved = [name for name in taken if name in lost and name in gained]
         more = (lost | (gained & taken.keys())) - set(moved) | self._anchors(moved)
@@ -100,44 +111,46 @@ class Trials:
         self._moved = 0 if did_not_help else len(moved)
         return set(moved if did_not_help else moved[:1])
 
-    def _again(self, plan: Plan) -> Snapshot | ScaffoldError:
-        """The checkout with the entries taken out and everything registered again, or why that can not be done."""
+    def _again(self, plan: Plan) -> _Difference | ScaffoldError:
+        """What differs when everything is registered again, or why that can not be done."""
         without = self._snapshot.overlaid(plan.overlay())
         try:
-            return without.overlaid(register(without).overlay())
+            back = register(without)
         except ScaffoldError as error:
             return error
+        return self._difference(without.overlaid(back.overlay()), plan, back)
 
-    def _facts(self, snapshot: Snapshot) -> Counter[Fact]:
-        return Counter(fact for fact in entries_of(snapshot) if fact[0] in _REQUIRED)
-
-    @cached_property
-    def _before(self) -> Counter[Fact]:
-        return self._facts(self._snapshot)
+    def _difference(self, after: Snapshot, *plans: Plan) -> _Difference:
+        # What no plan edits lists what it listed.
+        paths = {edit.path for plan in plans for edit in plan.edits}
+        before, now = (Counter(entries_of(snapshot, paths, REGISTRIES)) for snapshot in (self._snapshot, after))
+        return _Difference(before - now, now - before)
 
     @cached_property
     def _expected(self) -> Counter[Fact]:
-        """What `register` lists as the checkout is: what other models lack is not of this one's doing."""
-        return self._facts(self._snapshot.overlaid(register(self._snapshot).overlay()))
+        """What `register` adds to the checkout as it is: what other models lack is not of this one's doing."""
+        plan = register(self._snapshot)
+        return self._difference(self._snapshot.overlaid(plan.overlay()), plan).gained
 
-    def _gained(self, after: Counter[Fact]) -> set[str]:
+    def _gained(self, again: _Difference) -> set[str]:
         """The objects that would be listed where they are not, and where `register` does not list them today."""
-        more = after - self._before
-        return {fact[2] for fact in more - self._expected} if more else set()
+        return {fact[2] for fact in again.gained - self._expected} if again.gained else set()
 
     def _evidence_against(self, gained: set[str], taken: list[str]) -> set[str]:
-        """A registered object that keeps the first of ``gained`` out, tried one by one; those that name it come first."""
-        for name in sorted(gained)[:1]:
-            users = [each for each in taken if self._mentions(each, name)]
-            for each in dict.fromkeys([*users, *taken]):
-                again = self._again(self._take_out({*self._kept, each}))
-                if not isinstance(again, ScaffoldError) and name not in self._gained(self._facts(again)):
-                    self._evidence.setdefault(each, set()).update(gained - self._gained(self._facts(again)))
-                    return {each}
-            for each in taken:
-                self._evidence.setdefault(each, set()).add(name)
-            return set(taken)
-        return set()
+        """A registered object that keeps the first of ``gained`` out, tried one by one, those that name it first."""
+        if not gained:
+            return set()
+        name = min(gained)
+        users = [each for each in taken if self._mentions(each, name)]
+        for each in dict.fromkeys([*users, *taken]):
+            again = self._again(self._take_out({*self._kept, each}))
+            left = {name} if isinstance(again, ScaffoldError) else self._gained(again)
+            if name not in left:
+                self._evidence[each] = gained - left
+                return {each}
+        # No object alone is the reason.
+        self._evidence.update({each: {name} for each in taken})
+        return set(taken)
 
     def _mentions(self, name: str, other: str) -> bool:
         """Whether a file that defines ``name`` speaks of ``other``."""
