@@ -194,6 +194,18 @@ class Runner:
         again = self.tool(root, "register", "--json")
         if again.returncode or json.loads(again.stdout)["status"] != "unchanged":
             report.problems.append(f"register again: {again.stdout.strip()[:300]}{again.stderr.strip()}")
+        self.verify(root, report)
+        if git(root, "status", "--porcelain", "--untracked-files=all", "--ignored") != before:
+            report.problems.append("verify left something behind")
+        removed = self.tool(root, "remove", NAME, "--json")
+        left = git(root, "status", "--porcelain", "--untracked-files=all", "--ignored")
+        if removed.returncode or left:
+            report.problems.append(
+                f"remove: {left[-300:]}{removed.stdout.strip()[-300:] if removed.returncode else ''}"
+            )
+
+    def verify(self, root: Path, report: CellReport) -> None:
+        """Make the tiny repositories and run all gates."""
         tiny = self.tool(root, "tiny", NAME, "--python", self.python)
         if tiny.returncode:
             report.problems.append(f"tiny: {tiny.stderr.strip()[-600:]}")
@@ -208,14 +220,6 @@ class Runner:
             report.failed += gate.get("failed") or 0
             if gate["status"] != "passed":
                 report.problems.append(f"{gate['name']}: {gate['status']}: {gate.get('detail', '')}")
-        if git(root, "status", "--porcelain", "--untracked-files=all", "--ignored") != before:
-            report.problems.append("verify left something behind")
-        removed = self.tool(root, "remove", NAME, "--json")
-        left = git(root, "status", "--porcelain", "--untracked-files=all", "--ignored")
-        if removed.returncode or left:
-            report.problems.append(
-                f"remove: {left[-300:]}{removed.stdout.strip()[-300:] if removed.returncode else ''}"
-            )
 
     def _count(self, root: Path, report: CellReport) -> None:
         removed = 0

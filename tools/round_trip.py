@@ -18,8 +18,9 @@ from pathlib import Path
 from scaffold_model.errors import ScaffoldError
 from scaffold_model.registration import register
 from scaffold_model.registries.base import ROOT
-from scaffold_model.removal import entries_of, unregister
+from scaffold_model.removal import unregister
 from scaffold_model.snapshot import Snapshot
+from scaffold_model.trials import entries_of
 
 
 @dataclass

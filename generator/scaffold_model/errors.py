@@ -10,7 +10,12 @@ class ScaffoldError(Exception):
         message: What is wrong, without a trailing full stop.
         path: The file concerned, relative to the checkout, if there is one.
         hint: What to do next.
+
+    Attributes:
+        object: What could not be registered, where one entry is concerned.
     """
+
+    object: str | None = None
 
     def __init__(self, message: str, *, path: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)

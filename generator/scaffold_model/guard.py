@@ -37,7 +37,8 @@ def understood(entry: Entry, source: str) -> Iterator[None]:
     """Turn whatever a registry stumbles over into a refusal that names the file."""
     try:
         yield
-    except ScaffoldError:
+    except ScaffoldError as error:
+        error.object = entry.object
         raise
     except Exception as error:
         # The file is as it was; where it is broken, the line says so, and else that its form is not understood.

@@ -13,10 +13,10 @@ from dataclasses import replace
 from .audit.view import View
 from .belongings import Belongings, belongings
 from .code.definitions import references, remove_definition
-from .errors import BadInput, BrokenFile, ScaffoldError
+from .errors import BadInput, BrokenFile
 from .manifest import Manifest, fingerprint, manifest_path
 from .plan import Edit, Plan, Registered, RemovedFile
-from .registration import check_registries, register
+from .registration import check_registries
 from .registries import OPTIONAL, REGISTRIES, Entry, Listed, Registry
 from .scanning import LORA
 from .single_file_utils import UTILS, remove_single_file
@@ -24,6 +24,7 @@ from .snapshot import Snapshot
 from .sound import check_text
 from .spec import ModelSpec
 from .stale import module_of, registry_paths
+from .trials import Trials, plain
 
 _COPIED = re.compile(r"# Copied from diffusers\.([\w.]+)")
 _AREA = "api/pipelines/"
@@ -36,7 +37,7 @@ def unregister(snapshot: Snapshot, name: str, *, also: Sequence[str] = ()) -> Pl
 
     What optional registries list stays, unless they are named: how a key is called, or which function converts a
     checkpoint, could not be told from the code again. For the same reason a name stays which `register` would not find,
-    or would put elsewhere; a notice names it.
+    or would put elsewhere, and one without which it would list another name otherwise; a notice names each.
 
     Args:
         snapshot: The checkout.
@@ -50,61 +51,24 @@ def unregister(snapshot: Snapshot, name: str, *, also: Sequence[str] = ()) -> Pl
     check_registries(snapshot)
     view = View(snapshot)
     mine = belongings(view, name)
-    kept: set[str] = set()
-    while True:
+
+    def take_out(kept: Collection[str]) -> Plan:
         texts = _Texts(snapshot)
         entries = _take_out(texts, mine, view.conventions.line_length, chosen, kept)
-        plan = Plan(edits=texts.edits(), entries=tuple(entries))
-        more = _would_be_lost(snapshot, plan) - kept if entries else set()
-        if not more:
-            break
-        kept |= more
+        return Plan(edits=texts.edits(), entries=tuple(entries))
+
+    trials = Trials(snapshot, view.scanner, take_out)
+    plan = trials.settle()
     notices = (
-        *(
-            (f"not taken out: {', '.join(sorted(kept))}; `register` could not tell the place from the code again",)
-            if kept
-            else ()
-        ),
+        *trials.notices(),
         *_left(snapshot, mine, [registry for registry in OPTIONAL if registry not in chosen]),
     )
-    if not entries:
+    if not plan.entries:
         return Plan(notices=(f"no registry lists anything of {name} that `register` would find", *notices))
     if mine.manifest is not None:
         plan = _with_manifest(plan, snapshot, name, mine.manifest, {})
     command = " ".join(["scaffold-model register", *(f"--also {registry}" for registry in also)])
     return replace(plan, notices=notices, next_steps=(f"{command}   # registers it again",))
-
-
-def _would_be_lost(snapshot: Snapshot, plan: Plan) -> set[str]:
-    """The objects of the model that `register` would not list again as they are listed now."""
-    without = snapshot.overlaid(plan.overlay())
-    try:
-        again = without.overlaid(register(without).overlay())
-    except ScaffoldError as error:
-        raise BadInput(
-            f"what is taken out could not be registered again: {error.message}",
-            path=error.path,
-            hint="take it out by hand, or the whole model with `scaffold-model remove`",
-        ) from None
-    paths = {edit.path for edit in plan.edits}
-    lost = Counter(entries_of(snapshot, paths)) - Counter(entries_of(again, paths))
-    taken = {(entry.registry, entry.object) for entry in plan.entries}
-    required = {registry.NAME for registry in REGISTRIES}
-    return {fact[2] for fact in lost if fact[0] in required and (fact[0], fact[2]) in taken}
-
-
-Fact = tuple[str, str, str, str, str, tuple[str, ...]]
-
-
-def entries_of(snapshot: Snapshot, paths: Collection[str] | None = None) -> Iterator[Fact]:
-    """All that the registries list: registry, file, object, key, value and backends, in no order that matters."""
-    for registry in (*REGISTRIES, *OPTIONAL):
-        for path in registry_paths(registry, snapshot):
-            for item in registry.listed(_plain(snapshot.read(path) or "")) if paths is None or path in paths else ():
-                key = " > ".join(item.key) if isinstance(item.key, tuple) else item.key
-                # The title of a page is its own matter.
-                value = "" if "/" in item.object else item.value
-                yield registry.NAME, path, item.object, key, value, item.backends
 
 
 def _optional(names: Sequence[str]) -> tuple[Registry, ...]:
@@ -119,7 +83,7 @@ def _left(snapshot: Snapshot, mine: Belongings, registries: Iterable[Registry]) 
     """Notices for what optional registries still list."""
     for registry in registries:
         for path in registry_paths(registry, snapshot):
-            listed = registry.listed(_plain(snapshot.read(path) or ""))
+            listed = registry.listed(plain(snapshot.read(path) or ""))
             names = dict.fromkeys(item.object for item in listed if _is_ours(item, mine, registry))
             if names:
                 yield (
@@ -181,7 +145,7 @@ class _Texts:
 
     def read(self, path: str) -> str:
         text = self.edited.get(path)
-        return text if text is not None else _plain(self.snapshot.read(path) or "")
+        return text if text is not None else plain(self.snapshot.read(path) or "")
 
     def edit(self, path: str, text: str) -> None:
         if text != self.read(path):
@@ -192,13 +156,8 @@ class _Texts:
         for path, text in self.edited.items():
             before = self.snapshot.read(path) or ""
             check_text(path, text)
-            found.append(Edit(path, before, text.replace("\n", "\r\n") if _plain(before) != before else text))
+            found.append(Edit(path, before, text.replace("\n", "\r\n") if plain(before) != before else text))
         return tuple(found)
-
-
-def _plain(text: str) -> str:
-    """A text with CRLF throughout has plain line feeds while it is edited; one with mixed ends is edited as it is."""
-    return text.replace("\r\n", "\n") if text.count("\r\n") == text.count("\n") else text
 
 
 def _take_out(

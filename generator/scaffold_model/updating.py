@@ -6,6 +6,7 @@ import locale
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from .checkout import git, head
 from .errors import BadInput, NotACheckout, ScaffoldError
 from .locking import git_folder
 from .manifest import Manifest, manifest_path, read_manifest
+from .neighbours import MARKER_SIZE, settled
 from .plan import Plan
 from .preflight import house_answers
 from .render import RenderError, render
@@ -204,13 +206,26 @@ def _send_render(pipe: Connection, request: Request) -> None:
 def merge_file(
     root: Path, folder: Path, mine: str, base: str, theirs: str, versions: tuple[str, str], what: str = "template"
 ) -> tuple[str, bool]:
-    """``git merge-file`` in the conflict style of the repository: the text, and whether it holds conflicts."""
+    """``git merge-file`` in the conflict style of the repository: the text, and whether it holds conflicts.
+
+    Changes that only stand next to each other are none.
+    """
     labels = ("yours", f"{what} {versions[0]}", f"{what} {versions[1]}")
     paths = [folder / name for name in ("mine", "base", "theirs")]
     for path, text in zip(paths, (mine, base, theirs), strict=True):
         path.write_bytes(text.encode("utf-8"))
     named = [part for label in labels for part in ("-L", label)]
-    command = ["git", "-C", str(root), "merge-file", "-p", "--quiet", *named, *map(str, paths)]
+    merged, conflicts = _merge_files(root, paths, named)
+    if conflicts:
+        texts, _ = _merge_files(root, paths, ["--diff3", f"--marker-size={MARKER_SIZE}"])
+        both = settled(texts)
+        if both is not None:
+            return both, False
+    return merged, conflicts
+
+
+def _merge_files(root: Path, paths: Sequence[Path], options: Sequence[str]) -> tuple[str, bool]:
+    command = ["git", "-C", str(root), "merge-file", "-p", "--quiet", *options, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode < 0 or done.returncode > 127:
         raise NotACheckout(
