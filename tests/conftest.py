@@ -13,7 +13,10 @@ from types import ModuleType
 
 import pytest
 
+from scaffold_model import guard
+from scaffold_model.code.syntax import parse
 from scaffold_model.formatting import find_ruff
+from scaffold_model.registries.base import Entry, Registry
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path.home() / ".cache" / "scaffold-model" / "diffusers"
@@ -161,3 +164,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             red=True,
             bold=True,
         )
+
+
+def guarded_insert(registry: Registry, source: str, entry: Entry) -> str:
+    """One insertion with the proof that `register` makes of all insertions of a run."""
+    after = guard.insert(registry, source, entry)
+    if after != source and entry.path.endswith(".py"):
+        with guard.understood(entry, source):
+            parse(after)
+    guard.check_insertions(registry, source, after, [] if after == source else [entry])
+    return after

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pytest
+from conftest import guarded_insert
 
 from scaffold_model.errors import AnchorNotFound, BrokenFile
-from scaffold_model.guard import guarded_insert
 from scaffold_model.registries import loaders_structure
 from scaffold_model.registries.base import Entry, Listed
 

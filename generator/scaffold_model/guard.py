@@ -10,26 +10,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .code.syntax import parse
 from .errors import BrokenFile, ScaffoldError
 from .registries.base import Entry, Registry, changes, of_name
 from .sound import check_text
 
 
-def guarded_insert(registry: Registry, source: str, entry: Entry) -> str:
-    """``registry.insert`` with its promise proven.
+def insert(registry: Registry, source: str, entry: Entry) -> str:
+    """``registry.insert``, which leaves a text alone only where it lists the entry; `check_insertions` proves what it made.
 
     Raises:
         ScaffoldError: The registry lacks what the entry goes beside, or is written in a form that can not be edited.
     """
     with understood(entry, source):
-        after = registry.insert(source, entry)
-        if after != source and entry.path.endswith(".py"):
-            parse(after)
-    check_insertions(registry, source, after, [] if after == source else [entry])
-    if after == source:
+        edited = registry.insert(source, entry)
+    if edited == source:
         check_listed(registry, source, entry)
-    return after
+    return edited
 
 
 @contextmanager

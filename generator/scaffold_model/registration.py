@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
+from . import guard
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
-from .guard import check_insertions, check_listed, understood
 from .plan import Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page, of_name
@@ -201,10 +201,8 @@ def _insert(
     for subject in subjects:
         for entry in registry.entries(subject, conventions, normal.snapshot):
             source = _source(normal.snapshot, entry)
-            with understood(entry, source):
-                edited = registry.insert(source, entry)
+            edited = guard.insert(registry, source, entry)
             if edited == source:
-                check_listed(registry, source, entry)
                 continue
             before.setdefault(entry.path, source)
             normal.edited[entry.path] = edited
@@ -212,7 +210,7 @@ def _insert(
     for path, source in before.items():
         # Once for all entries of a registry: reading a long one again for each would take most of the time.
         inserted = [entry for _, entry in done if entry.path == path]
-        check_insertions(registry, source, normal.edited[path], inserted)
+        guard.check_insertions(registry, source, normal.edited[path], inserted)
     return done
 
 

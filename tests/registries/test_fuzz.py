@@ -11,13 +11,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import guarded_insert
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from mutations import MUTATIONS, Mutation
 from registry_checks import example, load, replaced
 
 from scaffold_model.errors import ScaffoldError
-from scaffold_model.guard import guarded_insert
 from scaffold_model.registries import OPTIONAL, REGISTRIES
 from scaffold_model.registries.base import Entry, Listed, Registry
 from scaffold_model.sound import check_text

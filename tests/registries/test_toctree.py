@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import registry_checks as checks
 import yaml
+from conftest import guarded_insert
 
 from scaffold_model.errors import AnchorNotFound, BrokenFile
-from scaffold_model.guard import guarded_insert
 from scaffold_model.registries import toctree
 from scaffold_model.registries.base import Entry
 
