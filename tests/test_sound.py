@@ -33,3 +33,10 @@ def test_a_mistake_among_plain_pages_is_reported_with_the_line_of_the_file(befor
 def test_markers_in_the_first_line() -> None:
     with pytest.raises(BrokenFile, match="merge-conflict markers in line 1"):
         check_text("a.py", "<<<<<<< ours\n")
+
+
+@pytest.mark.parametrize("path", ["x.py", "src/diffusers/__init__.py"])
+def test_brackets_deeper_than_the_parser_goes(path: str) -> None:
+    deep = "x = " + "[" * 150 + "\n" + "y = " + "[" * 150 + "\n"
+    with pytest.raises(BrokenFile):
+        check_text(path, deep)

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "generator"), str(ROOT / "tests" / "registries")]
+sys.path[:0] = [str(ROOT / part) for part in ("generator", "tests", "tests/registries")]
 
 
 def main() -> None:

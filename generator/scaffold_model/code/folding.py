@@ -180,7 +180,7 @@ def fold(source: str) -> Folded:
         runs |= {line + run.first: run._replace(first=line + run.first, last=line + run.last) for run in found}
         line += lines + 1
     try:
-        return Folded(ast.parse("\n".join(pieces)), runs)
+        return Folded(parse("\n".join(pieces)), runs)
     except SyntaxError:
         # Behind a backslash the stand-in may be wrong where the statement is not; and an error is one of the whole text.
         return Folded(parse(source), {})

@@ -13,7 +13,11 @@ def parse(source: str) -> ast.Module:
     Raises:
         SyntaxError: The text is no Python.
     """
-    return ast.parse(source)
+    try:
+        return ast.parse(source)
+    except (MemoryError, RecursionError):
+        # Brackets in brackets, more than the parser has room for, which CPython 3.11 reports as memory.
+        raise SyntaxError("nested more deeply than Python can parse", ("<unknown>", 1, None, None)) from None
 
 
 def last_line(node: ast.stmt | ast.expr | ast.alias) -> int:
