@@ -82,6 +82,14 @@ def snapshot(
     )
 
 
+def edited(made: Snapshot, before: str, after: str) -> Snapshot:
+    """The checkout with another text in the module of the class."""
+    path = f"{FOLDER}/autoencoder_bar.py"
+    text = made.read(path) or ""
+    assert before in text
+    return made.overlaid({path: text.replace(before, after)})
+
+
 def test_an_image_autoencoder() -> None:
     assert traits(snapshot(), "AutoencoderBar", "image") == {
         "vae_statistics": "scale",
@@ -206,11 +214,10 @@ def test_what_decode_takes_and_returns(made: dict[str, str], form: str) -> None:
 
 def test_weights_that_stay_in_float32() -> None:
     made = snapshot()
-    path = f"{FOLDER}/autoencoder_bar.py"
     head = "ConfigMixin):\n"
-    pinned = (made.read(path) or "").replace(head, f'{head}    _keep_in_fp32_modules = ["encoder"]\n')
+    pinned = edited(made, head, f'{head}    _keep_in_fp32_modules = ["encoder"]\n')
     assert traits(made, "AutoencoderBar", "image")["vae_dtype"] == "any"
-    assert traits(made.overlaid({path: pinned}), "AutoencoderBar", "image")["vae_dtype"] == "float32"
+    assert traits(pinned, "AutoencoderBar", "image")["vae_dtype"] == "float32"
 
 
 def test_encode_without_return_dict_gives_a_distribution() -> None:
@@ -267,11 +274,8 @@ def test_compression_that_a_test_has_wrong_is_counted() -> None:
 
 def test_audio_whose_channels_only_encode_tells() -> None:
     made = snapshot("latent_dim=8, hop_length=2, sampling_rate=24000", convolution="Conv1d", config='"latent_dim": 4')
-    path = f"{FOLDER}/autoencoder_bar.py"
-    text = (made.read(path) or "").replace(
-        "        return Auto", "        if x.shape[1] != 1: raise ValueError\n        return Auto"
-    )
-    assert traits(made.overlaid({path: text}), "AutoencoderBar", "audio")["vae_tiny_audio_channels"] == 1
+    asking = edited(made, "        return Auto", "        if x.shape[1] != 1: raise ValueError\n        return Auto")
+    assert traits(asking, "AutoencoderBar", "audio")["vae_tiny_audio_channels"] == 1
 
 
 def test_a_class_without_a_test_is_tested_as_one_with_the_same_arguments() -> None:

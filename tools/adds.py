@@ -10,9 +10,7 @@ second `add` changes nothing, and every gate of `verify NAME` passes.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,10 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matrix import NAME, ROOT, CellReport, Runner
+from matrix import NAME, CellReport, Runner, commit_of, option_parser
 
 from scaffold_model.checkout import git
-from scaffold_model.errors import ScaffoldError
 
 WORK = Path.home() / ".cache" / "scaffold-model" / "adds"
 
@@ -178,7 +175,7 @@ class Adder(Runner):
         base, added = KINDS[kind]
         report = AddReport(list(KINDS).index(kind), f"{base}, then add {NAME} {added}")
         start = time.perf_counter()
-        root = WORK / f"kind{report.index}"
+        root = self.work / f"kind{report.index}"
         shutil.rmtree(root, ignore_errors=True)
         try:
             subprocess.run(["git", "clone", "--quiet", "--shared", str(self.checkout), str(root)], check=True)
@@ -251,14 +248,9 @@ def _row(kind: str, report: AddReport) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the kinds; 1 when one is red."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path.home() / ".cache" / "scaffold-model" / "diffusers"
-    parser.add_argument("--checkout", type=Path, default=Path(os.environ.get("DIFFUSERS_CHECKOUT", default)))
+    parser = option_parser(__doc__)
     parser.add_argument("--revision", default="HEAD")
-    python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
-    parser.add_argument("--python", default=python)
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind; repeatable")
-    parser.add_argument("--list", action="store_true", help="show the kinds and run nothing")
     options = parser.parse_args(arguments)
     kinds = options.kind or list(KINDS)
     if options.list:
@@ -266,12 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             base, added = KINDS[kind]
             print(f"{kind:27} --name {NAME} {base}, then add {NAME} {added}")
         return 0
-    try:
-        revision = git(options.checkout, "rev-parse", "--short", options.revision)
-    except ScaffoldError as error:
-        parser.error(error.line)
+    revision = commit_of(parser, options.checkout, options.revision)
     WORK.mkdir(parents=True, exist_ok=True)
-    adder = Adder(options.checkout, options.python, revision)
+    adder = Adder(options.checkout, options.python, revision, WORK)
     print(f"{'kind':27} edits  new + ed  {'check':8} {'again':9} pass skip fail  gates  s", flush=True)
     red = 0
     for kind in kinds:

@@ -9,19 +9,16 @@ The cells are those of `tools/matrix.py`: scaffold, register again, verify, remo
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from matrix import ROOT, Answers, Runner
+from matrix import Answers, Runner, commit_of, option_parser
 
 from scaffold_model.autoencoders import autoencoders, find_autoencoder, kind, traits
-from scaffold_model.checkout import git
-from scaffold_model.errors import BadInput, ScaffoldError
+from scaffold_model.errors import BadInput
 from scaffold_model.questions import TASKS
 from scaffold_model.snapshot import Snapshot
 
@@ -77,19 +74,11 @@ def rows(snapshot: Snapshot) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 when a class that is accepted does not pass."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path.home() / ".cache" / "scaffold-model" / "diffusers"
-    parser.add_argument("--checkout", type=Path, default=Path(os.environ.get("DIFFUSERS_CHECKOUT", default)))
-    python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
-    parser.add_argument("--python", default=python)
+    parser = option_parser(__doc__)
     parser.add_argument("--vae", action="append", help="only this class; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time; each runs two gates at a time")
-    parser.add_argument("--list", action="store_true", help="show what is read and run nothing")
     options = parser.parse_args(arguments)
-    try:
-        revision = git(options.checkout, "rev-parse", "--short", "HEAD")
-    except ScaffoldError as error:
-        parser.error(error.line)
+    revision = commit_of(parser, options.checkout, "HEAD")
     found = rows(Snapshot(options.checkout))
     unknown = set(options.vae or ()) - {row.name for row in found}
     if unknown:

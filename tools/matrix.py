@@ -269,17 +269,31 @@ def write_report(reports: Sequence[CellReport], revision: str, covered: int, fol
     (folder / "matrix.html").write_text(html, encoding="utf-8")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the matrix; 1 when a cell is red."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def option_parser(description: str | None) -> argparse.ArgumentParser:
+    """The options of every tool that scaffolds into clones: which checkout and which interpreter."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path.home() / ".cache" / "scaffold-model" / "diffusers"
     parser.add_argument("--checkout", type=Path, default=Path(os.environ.get("DIFFUSERS_CHECKOUT", default)))
-    parser.add_argument("--revision", default="HEAD")
     python = os.environ.get("SCAFFOLD_MODEL_PYTHON", str(ROOT / ".venv-diffusers" / "bin" / "python"))
     parser.add_argument("--python", default=python)
+    parser.add_argument("--list", action="store_true", help="show what there is to run, and run nothing")
+    return parser
+
+
+def commit_of(parser: argparse.ArgumentParser, checkout: Path, revision: str) -> str:
+    """The commit that a revision names; the parser's error where the checkout has none."""
+    try:
+        return git(checkout, "rev-parse", "--short", revision)
+    except ScaffoldError as error:
+        parser.error(error.line)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the matrix; 1 when a cell is red."""
+    parser = option_parser(__doc__)
+    parser.add_argument("--revision", default="HEAD")
     parser.add_argument("--cell", type=int, action="append", help="only this cell; repeatable")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time; each runs two gates at a time")
-    parser.add_argument("--list", action="store_true", help="show the cells and run nothing")
     options = parser.parse_args(arguments)
     cells = covering_array(feasible())
     covered = len(set().union(*map(pairs, cells)))
@@ -294,10 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{index:3} {shlex.join(flags(cell))}")
         print(f"{len(cells)} cells cover {covered} pairs of values")
         return 0
-    try:
-        revision = git(options.checkout, "rev-parse", "--short", options.revision)
-    except ScaffoldError as error:
-        parser.error(error.line)
+    revision = commit_of(parser, options.checkout, options.revision)
     REPORT.mkdir(exist_ok=True)
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)

@@ -202,4 +202,5 @@ class Block:
 
 
 def is_dummy(module: str) -> bool:
+    """Whether it is a module of placeholders, which registers nothing."""
     return module.startswith(_DUMMY)
