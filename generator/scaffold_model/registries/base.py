@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,18 +116,12 @@ class Part(Protocol):
 
 
 class Listing(Sequence[Listed]):
-    """What a long registry lists, in source order; a part of it is read where somebody asks for it.
+    """What a long registry lists, in source order, all of which is read only where somebody asks for all of it."""
 
-    Args:
-        parts: The parts in source order.
-    """
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = parts
-
-    @cached_property
+    @property
+    @abstractmethod
     def _items(self) -> Sequence[Listed]:
-        return [item for part in self.parts for item in part.listed()]
+        """All of it."""
 
     @overload
     def __getitem__(self, index: int) -> Listed: ...
@@ -143,11 +138,34 @@ class Listing(Sequence[Listed]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @abstractmethod
+    def named(self, name: str) -> Iterable[Listed]:
+        """What is listed of that name, in source order."""
+
+    @abstractmethod
+    def apart(self, other: Any) -> tuple[Iterable[Fact], Iterable[Fact]]:
+        """The facts of this text and of another one of the same registry, without some that both have."""
+
+
+class Parted(Listing):
+    """A listing of parts, each of which is read where somebody asks for it.
+
+    Args:
+        parts: The parts in source order.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+
+    @cached_property
+    def _items(self) -> Sequence[Listed]:
+        return [item for part in self.parts for item in part.listed()]
+
     def named(self, name: str) -> Iterable[Listed]:
         """What is listed of that name, in source order."""
         return (item for part in self.parts for item in part.named(name))
 
-    def apart(self, other: Listing) -> tuple[Iterable[Fact], Iterable[Fact]]:
+    def apart(self, other: Parted) -> tuple[Iterable[Fact], Iterable[Fact]]:
         """The facts of both, without those of the parts that both begin with and end with."""
         mine, others = apart(self.parts, other.parts, _identity)
         if len(mine) != len(others):

@@ -90,7 +90,6 @@ class _Placeholders(Listing):
     """The placeholders of a module, each of which is told by one line."""
 
     def __init__(self, source: str) -> None:
-        super().__init__(())
         self.source = source
 
     @cached_property

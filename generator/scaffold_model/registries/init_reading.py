@@ -12,7 +12,7 @@ from typing import Any
 
 from ..code.folding import fold
 from ..code.syntax import last_line
-from .base import Listing
+from .base import Listing, Parted
 from .init_blocks import Block, Key, Suite, is_dummy
 
 STRUCTURE = "_import_structure"
@@ -86,7 +86,7 @@ def holding(source: str, half: str, name: str) -> list[Key]:
 
 def listed(source: str, half: str) -> Listing:
     """Every name that one half registers, with its module and backend group."""
-    return Listing(blocks(source, half))
+    return Parted(blocks(source, half))
 
 
 def is_plain(source: str | None) -> bool:

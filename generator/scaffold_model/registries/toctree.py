@@ -61,7 +61,6 @@ class _Pages(Listing):
     """The pages of a table of contents."""
 
     def __init__(self, source: str) -> None:
-        super().__init__(())
         self.pages = [item for item in toc.items(source) if item.local]
 
     @cached_property
