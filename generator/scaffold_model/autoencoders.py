@@ -169,6 +169,8 @@ def _decoding(found: Component) -> str:
         return "cropped" if "self.temporal_compression_ratio - 1:" in text else "tensor"
     if _takes_one_sample(found):
         return "single"
+    if _goes_by_odd_frames(found):
+        return "surplus"
     # Most that take a generator never look at it.
     used = {node.id for statement in method.body for node in ast.walk(statement) if isinstance(node, ast.Name)}
     return "generator" if "generator" in set(taken) & used else "sample"
@@ -179,6 +181,11 @@ def _takes_one_sample(found: Component) -> bool:
     text = ast.unparse(found.module)
     masked = re.search(r"scaled_dot_product_attention\([^()]*attn_mask=(?!None)\w+", text)
     return bool(masked and re.search(r"\.unsqueeze\(0\)\.expand\(\w+, -1, -1\)", text))
+
+
+def _goes_by_odd_frames(found: Component) -> bool:
+    """Whether the first of the latent frames stands for one frame only where their number is odd."""
+    return bool(re.search(r"\.shape\[2\] % 2 == 1", ast.unparse(found.module)))
 
 
 def _encoding(found: Component) -> str:

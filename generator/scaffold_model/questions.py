@@ -58,7 +58,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "vae_encoding": ("latent_dist", "latent"),
     "vae_dtype": ("any", "float32"),
-    "vae_decoding": ("sample", "tensor", "cropped", "generator", "frames", "single"),
+    "vae_decoding": ("sample", "surplus", "tensor", "cropped", "generator", "frames", "single"),
 }
 
 #: The classes of a standard pipeline and of a modular workflow by task: suffix of the file, infix of the class, workflow.
