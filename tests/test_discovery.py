@@ -91,6 +91,42 @@ def test_a_pipeline_joins_the_group_of_its_package() -> None:
     }
 
 
+def test_a_pipeline_of_a_shared_package_needs_what_it_borrows() -> None:
+    """So KolorsPAGPipeline: its package asks for less, and every pipeline of the package that it imports from for more."""
+    more = ("sentencepiece", "torch", "transformers")
+    root = (
+        "_import_structure = {}\n"
+        "if is_torch_available() and is_transformers_available():\n"
+        '    _import_structure["pipelines"] = ["BarPAGPipeline", "BarPipeline"]\n'
+        "if is_torch_available() and is_transformers_available() and is_sentencepiece_available():\n"
+        '    _import_structure["pipelines"].extend(["FooImg2ImgPipeline", "FooPipeline"])\n'
+    )
+    shared = (
+        "_import_structure = {}\n"
+        "if is_torch_available() and is_transformers_available():\n"
+        '    _import_structure["pag"] = ["BarPAGPipeline"]\n'
+    )
+    pag = "from ..{0}.tokenizer import Tokenizer\n\n\nclass {1}PAGPipeline(DiffusionPipeline):\n    pass\n"
+    result = found(
+        INIT=root,
+        pipelines__INIT=shared,
+        pipelines__bar__pipeline_bar="class BarPipeline(DiffusionPipeline):\n    pass\n",
+        pipelines__foo__pipeline_foo="class FooPipeline(DiffusionPipeline):\n    pass\n",
+        pipelines__foo__pipeline_foo_img2img="class FooImg2ImgPipeline(DiffusionPipeline):\n    pass\n",
+        pipelines__pag__pipeline_pag_bar=pag.format("bar", "Bar"),
+        pipelines__pag__pipeline_pag_bar_new=pag.format("bar", "BarNew"),
+        pipelines__pag__pipeline_pag_foo=pag.format("foo", "Foo"),
+    )
+    assert {export.name: export.backends for export in result.exports} == {
+        "BarPipeline": BOTH,
+        "BarPAGPipeline": BOTH,
+        "BarNewPAGPipeline": BOTH,
+        "FooPipeline": more,
+        "FooImg2ImgPipeline": more,
+        "FooPAGPipeline": more,
+    }
+
+
 def test_modular_pipelines_with_the_blocks_that_they_name() -> None:
     result = found(
         modular_pipelines__modular_pipeline="class ModularPipelineBlocks:\n    pass\nclass ModularPipeline:\n    pass\n",
@@ -116,6 +152,14 @@ def test_lora_mixins() -> None:
         loaders__lora_pipeline="class FooLoraLoaderMixin(LoraBaseMixin):\n    pass\nclass Helper:\n    pass\n",
     )
     assert result.exports == (Export("FooLoraLoaderMixin", f"{SRC}/loaders/lora_pipeline.py", "LoRA mixin", BOTH),)
+
+
+def test_lora_mixins_of_older_checkouts_have_no_base_in_common() -> None:
+    result = found(
+        loaders__lora="class LoraLoaderMixin:\n    pass\nclass FooLoraLoaderMixin:\n    pass\nclass Old:\n    pass\n"
+    )
+    assert names(result) == ["FooLoraLoaderMixin", "LoraLoaderMixin"]
+    assert {(export.path, export.kind) for export in result.exports} == {(f"{SRC}/loaders/lora.py", "LoRA mixin")}
 
 
 PIPELINE = """\
@@ -394,6 +438,75 @@ def test_pages_that_the_table_of_contents_lacks() -> None:
         ("api/models/foo", "Foo2DModel", ("API", "Models", "Transformers")),
         ("api/pipelines/foo", "Foo", ("API", "Pipelines", "Video")),
     ]
+
+
+NESTED = """\
+- sections:
+  - sections:
+    - local: api/pipelines/bar
+      title: Bar
+    - sections:
+      - local: api/pipelines/old/bar
+        title: Old Bar
+      - local: api/pipelines/old/qux
+        title: Old Qux
+      title: Old
+    title: Pipelines
+  title: API
+"""
+
+
+@pytest.mark.parametrize(
+    ("local", "section"),
+    [
+        ("api/pipelines/old/foo", ("API", "Pipelines", "Old")),
+        ("api/pipelines/foo", ("API", "Pipelines")),
+        ("api/pipelines/new/foo", ("API", "Pipelines")),
+    ],
+)
+def test_a_page_in_a_folder_joins_the_pages_there(local: str, section: tuple[str, ...]) -> None:
+    assert (
+        _section(NESTED, local, "pipelines/foo/pipeline_foo", "class FooPipeline(DiffusionPipeline):\n    pass\n")
+        == section
+    )
+
+
+BY_KIND = NESTED.replace(
+    "    - sections:\n      - local: api/pipelines/old",
+    "    - sections:\n      - sections:\n        - local: api/pipelines/old/bar\n          title: Old Bar\n        title: Old\n"
+    "      - local: api/pipelines/image\n        title: Image of Foo\n      title: Image\n"
+    "    - sections:\n      - local: api/pipelines/song\n        title: Song\n      title: Audio\n"
+    "    - sections:\n      - local: api/pipelines/older",
+)
+
+
+@pytest.mark.parametrize(
+    ("block", "local", "section"),
+    [
+        ("", "api/pipelines/old/foo", ("API", "Pipelines", "Image", "Old")),
+        ("", "api/pipelines/foo", ("API", "Pipelines", "Image")),
+        ('OutputParam("audios", type_hint=Tensor)', "api/pipelines/foo", ("API", "Pipelines", "Audio")),
+        ('OutputParam(\n  name="audio",\n)', "api/pipelines/foo", ("API", "Pipelines", "Audio")),
+        ('OutputParam.template("audio")', "api/pipelines/old/foo", ("API", "Pipelines", "Audio")),
+        ('OutputParam("audio_latents")', "api/pipelines/foo", ("API", "Pipelines", "Image")),
+    ],
+)
+def test_a_page_in_a_checkout_that_parts_them_by_what_they_make(
+    block: str, local: str, section: tuple[str, ...]
+) -> None:
+    pipeline = f"class FooPipeline(ModularPipeline):\n    pass\n{block}\n"
+    assert _section(BY_KIND, local, "modular_pipelines/foo/modular_pipeline", pipeline) == section
+
+
+def _section(toctree: str, local: str, module: str, source: str) -> tuple[str, ...]:
+    pages = {
+        "docs/source/en/_toctree.yml": toctree,
+        f"docs/source/en/{local}.md": "# Foo\n\n[[autodoc]] FooPipeline\n",
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        f"{SRC}/{module}.py": source,
+    }
+    (page,) = discover(Snapshot(None, pages)).pages
+    return page.section
 
 
 @pytest.mark.checkout

@@ -17,7 +17,7 @@ from .plan import Export, Kind
 from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
 from .registries.pages import find_pages
-from .scanning import LORA, RULES, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
+from .scanning import LORA, OLDER_LORA, RULES, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
 from .snapshot import Snapshot
 from .undecided import Undecided
 from .undecided_helpers import helper_notices
@@ -114,8 +114,19 @@ def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) 
     if not guards:
         return _own_guard(scanner, site) or default
     if any(set(guard) == set(default) for guard in guards):
-        return default
+        return _borrowed_group(scanner, site, default)
     return guards[-1]
+
+
+def _borrowed_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The group of a package that the module imports from, where every pipeline of that package asks for more."""
+    source = scanner.snapshot.read(site.path) or ""
+    borrowed = re.findall(r"^from \.\.(\w+)[\w.]* import", source, re.MULTILINE)
+    for package in borrowed:
+        groups = scanner.pipeline_groups.get(package, set())
+        if len(groups) == 1 and all(set(group) > set(default) for group in groups):
+            return next(iter(groups))
+    return default
 
 
 def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
@@ -183,7 +194,10 @@ def _words(name: str) -> list[str]:
 def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
     for sites in scanner.sites.values():
         for site in sites:
-            if site.path == LORA and "LoraBaseMixin" in scanner.ancestors(site.name) and site.name[0] != "_":
+            of_base = site.path == LORA and "LoraBaseMixin" in scanner.ancestors(site.name)
+            if (of_base or (site.path == OLDER_LORA and site.name.endswith("LoraLoaderMixin"))) and site.name[
+                0
+            ] != "_":
                 yield Export(site.name, site.path, "LoRA mixin", TORCH_AND_TRANSFORMERS)
 
 

@@ -15,6 +15,8 @@ from .snapshot import Snapshot
 TORCH = ("torch",)
 TORCH_AND_TRANSFORMERS = ("torch", "transformers")
 LORA = f"{ROOT}/loaders/lora_pipeline.py"
+# Before August 2024 the mixins were here, and had no base in common.
+OLDER_LORA = f"{ROOT}/loaders/lora.py"
 # The mixin that makes a class an export, for the folder that it must lie in.
 RULES: tuple[tuple[str, str, Kind, tuple[str, ...]], ...] = (
     ("models", "ModelMixin", "model", TORCH),
@@ -49,7 +51,8 @@ class Scanner:
         for area, *_ in RULES:
             for path in self.snapshot.walk(f"{ROOT}/{area}"):
                 self._scan(path)
-        self._scan(LORA)
+        for path in (LORA, OLDER_LORA):
+            self._scan(path)
         self._scan(f"{ROOT}/loaders/lora_base.py")
 
     def _scan(self, path: str) -> None:
@@ -91,6 +94,15 @@ class Scanner:
         for half in ("structure", "types"):
             for key in init_reading.keys(source, half):
                 found.update(dict.fromkeys(key.names, init_reading.guard_of(source, key.suite.backends)))
+        return found
+
+    @cached_property
+    def pipeline_groups(self) -> dict[str, set[tuple[str, ...]]]:
+        """The backend groups in which the root exports the pipelines of each package."""
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for site in self.by_area["pipelines"]:
+            if site.name in self.root and site.name.endswith("Pipeline"):
+                found.setdefault(package_of(site.path).rsplit("/", 1)[-1], set()).add(self.root[site.name])
         return found
 
     def asked_of_root(self, *areas: str) -> frozenset[str]:

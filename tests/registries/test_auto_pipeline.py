@@ -67,3 +67,42 @@ def test_each_task_has_its_mapping(task: str) -> None:
 def test_a_checkout_may_lack_the_mapping_of_a_task() -> None:
     assert auto_pipeline.unmapped(BEFORE, TASK_NAMES) == ["i2i", "t2v", "i2v", "v2v", "t2a"]
     assert auto_pipeline.unmapped(BEFORE, ["t2i", "inpaint"]) == []
+
+
+GUARDED = (
+    BEFORE.replace('        ("bar", BarPipeline),\n    ]\n)\n\nAUTO_INP', "    ]\n)\n\nAUTO_INP")
+    + """
+if is_sentencepiece_available():
+    from .bar import BarImg2ImgPipeline, BarPipeline
+
+    AUTO_TEXT2IMAGE_PIPELINES_MAPPING["bar"] = BarPipeline
+    AUTO_IMAGE2IMAGE_PIPELINES_MAPPING["bar"] = BarImg2ImgPipeline
+
+SUPPORTED_TASKS_MAPPINGS = [AUTO_TEXT2IMAGE_PIPELINES_MAPPING]
+"""
+)
+
+
+def test_a_class_that_asks_for_more_is_assigned_where_its_backend_is_there() -> None:
+    entry = Entry(
+        *("auto_pipeline", "x", "BarPAGPipeline", "AUTO_TEXT2IMAGE_PIPELINES_MAPPING", "bar-pag"),
+        backends=("sentencepiece",),
+        order=("pag",),
+    )
+    first = '    AUTO_TEXT2IMAGE_PIPELINES_MAPPING["bar"] = BarPipeline\n'
+    last = "import BarImg2ImgPipeline, BarPipeline\n"
+    after = GUARDED.replace(first, first + first.replace("bar", "bar-pag").replace("BarP", "BarPAGP"))
+    checks.check(auto_pipeline, GUARDED, entry, after.replace(last, f"{last}    from .pag import BarPAGPipeline\n"))
+
+
+def test_what_asks_for_more_is_not_offered_where_nothing_guards_it() -> None:
+    path = "src/diffusers/pipelines/pag/pipeline_pag_bar.py"
+    pipeline = (
+        "class BarPAGPipeline(DiffusionPipeline):\n    def __call__(\n        self,\n        prompt: str,\n    ):\n"
+    )
+    export = Export("BarPAGPipeline", path, "pipeline", ("torch", "transformers", "sentencepiece"))
+    found = []
+    for source in (BEFORE, GUARDED):
+        snapshot = Snapshot(None, {auto_pipeline.PATH: source, path: pipeline})
+        found.append([(e.value, e.backends) for e in auto_pipeline.entries(export, detect(snapshot), snapshot)])
+    assert found == [[], [("bar-pag", ("sentencepiece",))]]

@@ -69,3 +69,31 @@ def test_two_names_of_a_new_key_break_as_the_others_do() -> None:
     for name in ("FooInpaintPipeline", "FooPipeline"):
         source = pipelines_structure.remove(source, entry(name, "foo"))
     assert source == BEFORE
+
+
+GUARDED = """
+try:
+    if not (is_torch_available() and is_transformers_available() and is_sentencepiece_available()):
+        raise OptionalDependencyNotAvailable()
+except OptionalDependencyNotAvailable:
+    pass
+else:
+    _import_structure["foo"] = ["FooPipeline"]
+"""
+
+
+def test_a_class_that_asks_for_more_than_its_package_is_listed_with_the_package() -> None:
+    after = BEFORE.replace(
+        '            "OlderPipeline",\n', '            "OlderPipeline",\n            "OldTimesPipeline",\n'
+    )
+    checks.check(pipelines_structure, BEFORE + GUARDED, more("OldTimesPipeline", "deprecated"), after + GUARDED)
+    # A key that merely starts empty is no package that asks for less.
+    own = '    _import_structure["foo"] = ["FooPipeline"]\n'
+    after = BEFORE + GUARDED.replace(
+        own, '    _import_structure["controlnet"].extend(["FooControlNetPipeline"])\n' + own
+    )
+    checks.check(pipelines_structure, BEFORE + GUARDED, more("FooControlNetPipeline", "controlnet"), after)
+
+
+def more(name: str, key: str) -> Entry:
+    return Entry("pipelines_structure", "x", name, key, backends=("torch", "transformers", "sentencepiece"))

@@ -27,12 +27,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..code import pairs
 from ..code.syntax import parse
+from ..code.text import insert_before, remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
 from . import lazy_init, pages, paths, positions
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 NAME = "auto_pipeline"
 PATH = f"{ROOT}/pipelines/auto_pipeline.py"
 _MAPPING = re.compile(r"^(AUTO_\w+_PIPELINES_MAPPING)\b", re.MULTILINE)
+_SUITE = re.compile(r"^if is_(\w+)_available\(\):\n((?:    .*\n|\n(?=    ))+)", re.MULTILINE)
+_ASSIGNED = re.compile(r'^    (AUTO_\w+_PIPELINES_MAPPING)\["([^"]+)"\] = (\w+)$', re.MULTILINE)
 # What a class name says of its task, by the mapping's name; a name that says nothing makes something from text.
 _TASKS = (
     ("IMAGE2IMAGE", re.compile(r"Img2Img|ImageToImage")),
@@ -83,11 +86,15 @@ def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> I
     stem, tasks = _tasks(subject, snapshot)
     package = paths.module_of(subject)[0]
     present = set(_MAPPING.findall(source))
+    more = tuple(backend for backend in subject.backends if backend not in ("torch", "transformers"))
+    if more and not any(match[1] in more for match in _SUITE.finditer(source)):
+        # Imported unguarded, it would be asked of everybody.
+        return
     for mapping in (f"AUTO_{task}_PIPELINES_MAPPING" for task in tasks):
         if mapping in present:
             key = _kin_key(source, stem) or _key(package, stem, folder, snapshot)
             width = conventions.line_length
-            yield Entry(NAME, PATH, subject.name, mapping, key, order=(package,), width=width, several=True)
+            yield Entry(NAME, PATH, subject.name, mapping, key, more, (package,), width, several=True)
 
 
 def _is_pipeline(export: Export) -> bool:
@@ -118,19 +125,33 @@ def listed(source: str) -> list[Listed]:
         mapping = pairs.find(source, name)
         for pair in mapping.pairs if mapping else ():
             found.append(Listed(ast.unparse(pair.value), name, pair.first, pair.key))
-    return sorted(found, key=lambda item: item.line)
+    return sorted([*found, *_guarded(source)], key=lambda item: item.line)
+
+
+def _guarded(source: str) -> Iterator[Listed]:
+    """What is assigned to the mappings below them, where the further backend of a class is there.
+
+    ``if is_sentencepiece_available():`` guards ``AUTO_TEXT2IMAGE_PIPELINES_MAPPING["kolors"] = KolorsPipeline``.
+    """
+    for suite in _SUITE.finditer(source):
+        for match in _ASSIGNED.finditer(suite[2]):
+            line = source.count("\n", 0, suite.start(2) + match.start()) + 1
+            yield Listed(match[3], match[1], line, match[2], (suite[1],))
 
 
 def insert(source: str, entry: Entry) -> str:
     if any((item.object, item.key) == (entry.object, entry.key) for item in listed(source)):
         return source
-    edited = pairs.insert(
-        source,
-        entry.text_key,
-        entry.value,
-        entry.object,
-        lambda keys: positions.after_kin(keys, entry.value, replace(entry, order=())),
-    )
+    if entry.backends:
+        edited = _assign(source, entry)
+    else:
+        edited = pairs.insert(
+            source,
+            entry.text_key,
+            entry.value,
+            entry.object,
+            lambda keys: positions.after_kin(keys, entry.value, replace(entry, order=())),
+        )
     if edited is None:
         raise AnchorNotFound(entry.path or PATH, entry.text_key)
     return lazy_init.insert(
@@ -139,12 +160,26 @@ def insert(source: str, entry: Entry) -> str:
         "types",
         name_position=positions.by_import_order,
         key_position=positions.by_module_order,
-        guarded=False,
+        guarded=bool(entry.backends),
     )
 
 
+def _assign(source: str, entry: Entry) -> str | None:
+    """The source with the statement below the last one for the same mapping, else below all; None without such a suite."""
+    rows = [item for item in _guarded(source) if item.backends == entry.backends]
+    below = [item for item in rows if item.key == entry.key] or rows
+    if not below:
+        return None
+    return insert_before(source, below[-1].line + 1, f'    {entry.text_key}["{entry.value}"] = {entry.object}')
+
+
 def remove(source: str, entry: Entry) -> str:
-    source = pairs.remove(source, entry.text_key, entry.value, entry.object)
+    for item in _guarded(source):
+        if entry.is_listed_as(item) and item.value == entry.value:
+            source = remove_lines(source, item.line, item.line)
+            break
+    else:
+        source = pairs.remove(source, entry.text_key, entry.value, entry.object)
     used = [node for node in ast.walk(parse(source)) if isinstance(node, ast.Name) and node.id == entry.object]
     return source if used else lazy_init.remove(source, _import(entry), "types")
 

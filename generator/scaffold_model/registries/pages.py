@@ -22,9 +22,11 @@ AREAS = ("models", "pipelines", "schedulers")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
 _AUTODOC = re.compile(r"^\[\[autodoc\]\] ([\w.]+)", re.MULTILINE)
+# Of a block of a modular pipeline.
+_OUTPUT = r'\bOutputParam(?:\.template)?\(\s*(?:name=)?"{}"'
 _MODALITIES = (
     ("video", re.compile(r"\bVideoProcessor\b|\bexport_to_video\b|\bframes=")),
-    ("audio", re.compile(r"\bAudioPipelineOutput\b|\baudios=")),
+    ("audio", re.compile(rf"\bAudioPipelineOutput\b|\baudios=|{_OUTPUT.format('audios?')}")),
     ("text", re.compile(r"\btexts=")),
 )
 
@@ -82,7 +84,7 @@ def _page(
     title = _own_name(title, local) or title
     if area != "pipelines" and title not in paths and documents:
         title = documents[0]
-    section = _section(snapshot, paths, items, area, title, documents, plain)
+    section = _section(snapshot, paths, items, area, local, title, documents, plain)
     return Page(local, title, section, documents)
 
 
@@ -136,6 +138,7 @@ def _section(
     paths: Mapping[str, str],
     items: tuple[toc.Item, ...],
     area: str,
+    local: str,
     title: str,
     documents: tuple[str, ...],
     text: str,
@@ -152,9 +155,13 @@ def _section(
         return kin.most_common(1)[0][0] if kin else top
     if area == "pipelines":
         wanted = modality(snapshot, paths, documents, text)
-        for section in {item.section for item in pages}:
-            if len(section) == len(top) + 1 and section[-1].lower() == wanted:
-                return section
+        sections = {item.section for item in pages}
+        of_kind = [each for each in sections if len(each) == len(top) + 1 and each[-1].lower() == wanted]
+        top = of_kind[0] if of_kind else top
+        folder = local.rsplit("/", 1)[0]
+        kin = Counter(item.section for item in pages if item.local.rsplit("/", 1)[0] == folder)
+        if folder != f"api/{area}" and kin and (nested := kin.most_common(1)[0][0])[: len(top)] == top:
+            return nested
     return top
 
 
