@@ -162,6 +162,23 @@ def test_lora_mixins_of_older_checkouts_have_no_base_in_common() -> None:
     assert {(export.path, export.kind) for export in result.exports} == {(f"{SRC}/loaders/lora.py", "LoRA mixin")}
 
 
+def test_other_mixins_of_loaders_that_a_class_inherits_from_and_their_init_does_not_list() -> None:
+    result = found(
+        loaders__INIT='_import_structure = {}\n_import_structure["ip_adapter"] = ["IPAdapterMixin"]\n',
+        loaders__ip_adapter=(
+            "from ..utils import is_transformers_available\n\n\n"
+            "class IPAdapterMixin:\n    pass\nclass FooIPAdapterMixin:\n    pass\nclass UnusedMixin:\n    pass\n"
+        ),
+        loaders__transformer_foo="class FooTransformer2DLoadersMixin:\n    pass\n",
+        models__foo="class FooModel(ModelMixin, FooTransformer2DLoadersMixin):\n    pass\n",
+        pipelines__foo__pipeline_foo="class FooPipeline(DiffusionPipeline, IPAdapterMixin, FooIPAdapterMixin):\n    pass\n",
+    )
+    assert [each for each in result.exports if each.path.startswith(f"{SRC}/loaders/")] == [
+        Export("FooIPAdapterMixin", f"{SRC}/loaders/ip_adapter.py", "loader mixin", BOTH),
+        Export("FooTransformer2DLoadersMixin", f"{SRC}/loaders/transformer_foo.py", "loader mixin", TORCH),
+    ]
+
+
 PIPELINE = """\
 class FooPipeline(DiffusionPipeline):
     def __init__(
@@ -469,6 +486,17 @@ def test_a_page_in_a_folder_joins_the_pages_there(local: str, section: tuple[str
         _section(NESTED, local, "pipelines/foo/pipeline_foo", "class FooPipeline(DiffusionPipeline):\n    pass\n")
         == section
     )
+
+
+def test_a_page_of_any_folder_of_the_reference_belongs_in_the_table_of_contents() -> None:
+    toctree = NESTED.replace(
+        "  title: API",
+        "  - sections:\n    - local: api/loaders/lora\n      title: LoRA\n    title: Loaders\n  title: API",
+    )
+    assert _section(toctree, "api/loaders/foo", "loaders/foo", "class Foo:\n    pass\n") == ("API", "Loaders")
+    assert not discover(
+        Snapshot(None, {"docs/source/en/_toctree.yml": toctree, "docs/source/en/api/new/foo.md": "# Foo\n"})
+    ).pages
 
 
 BY_KIND = NESTED.replace(

@@ -2,7 +2,7 @@
 
 The rules are shapes that nearly all of diffusers' own pull requests follow: descendants of ModelMixin in ``models/``, of
 DiffusionPipeline in ``pipelines/``, of SchedulerMixin in ``schedulers/``, of ModularPipeline with the blocks that they
-name, and LoRA mixins. What no rule decides is exported when a test or a docs page takes it from the library's root.
+name, and the mixins of ``loaders/``. What no rule decides is exported when a test or a docs page takes it from the library's root.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from .plan import Export, Kind
 from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
 from .registries.pages import find_pages
-from .scanning import LORA, OLDER_LORA, RULES, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
+from .scanning import LORA, LORA_BASE, OLDER_LORA, RULES, TORCH, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
 from .snapshot import Snapshot
 from .undecided import Undecided
 from .undecided_helpers import helper_notices
 
 # So many classes of a kind in a module show that all of the kind are exported.
 FAMILY = 2
+_MIXIN = re.compile(r"\nclass ([A-Z]\w*Mixin)\b")
 _DEFAULT_BLOCKS = re.compile(r"\n +default_blocks_name = \"(\w+)\"")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+")
 
@@ -52,7 +53,8 @@ class Discovery:
 def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     """Everything that must be registered, registered or not; a scanner of the same snapshot saves the scan."""
     scanner = scanner or Scanner(snapshot)
-    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *find_hooks(scanner), *find_guiders(scanner)]
+    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_loader_mixins(scanner)]
+    exports += [*find_hooks(scanner), *find_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     exports.extend(_kin(scanner, {export.name for export in exports}))
     components = sorted(_components(scanner))
@@ -199,6 +201,25 @@ def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
                 0
             ] != "_":
                 yield Export(site.name, site.path, "LoRA mixin", TORCH_AND_TRANSFORMERS)
+
+
+def _loader_mixins(scanner: Scanner) -> Iterator[Export]:
+    """Other mixins of ``loaders/`` that a class inherits from and their init does not list: IP adapters, weights of a model."""
+    folder = f"{ROOT}/loaders"
+    listed = scanner.listed_in(f"{folder}/__init__.py")
+    own = {LORA, LORA_BASE, OLDER_LORA}
+    found = {
+        name: path
+        for path in scanner.snapshot.walk(folder)
+        if path not in own
+        for name in _MIXIN.findall("\n" + (scanner.snapshot.read(path) or ""))
+        if name not in listed
+    }
+    used = {base for sites in scanner.sites.values() for site in sites for base in site.bases} if found else set()
+    for name, path in found.items():
+        if name in used:
+            needs = "transformers" in (scanner.snapshot.read(path) or "")
+            yield Export(name, path, "loader mixin", TORCH_AND_TRANSFORMERS if needs else TORCH)
 
 
 def _blocks(scanner: Scanner, pipelines: Iterable[Export]) -> Iterator[Export]:

@@ -15,6 +15,7 @@ from .snapshot import Snapshot
 TORCH = ("torch",)
 TORCH_AND_TRANSFORMERS = ("torch", "transformers")
 LORA = f"{ROOT}/loaders/lora_pipeline.py"
+LORA_BASE = f"{ROOT}/loaders/lora_base.py"
 # Before August 2024 the mixins were here, and had no base in common.
 OLDER_LORA = f"{ROOT}/loaders/lora.py"
 # The mixin that makes a class an export, for the folder that it must lie in.
@@ -53,7 +54,7 @@ class Scanner:
                 self._scan(path)
         for path in (LORA, OLDER_LORA):
             self._scan(path)
-        self._scan(f"{ROOT}/loaders/lora_base.py")
+        self._scan(LORA_BASE)
 
     def _scan(self, path: str) -> None:
         for name, bases in _CLASS.findall("\n" + (self.snapshot.read(path) or "")):

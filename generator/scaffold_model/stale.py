@@ -10,7 +10,7 @@ from .code import toc
 from .plan import Finding
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, paths, toctree
 from .registries.base import ROOT
-from .registries.pages import AREAS, DOCS
+from .registries.pages import DOCS
 from .scanning import LORA, RULES, Scanner
 from .snapshot import Snapshot
 
@@ -124,9 +124,8 @@ def registry_paths(registry: Registry, snapshot: Snapshot) -> Iterator[str]:
 def _pages(snapshot: Snapshot) -> Iterator[Stale]:
     """Entries of the table of contents whose page in the API part is gone."""
     text = (snapshot.read(toctree.PATH) or "").replace("\r\n", "\n")
-    folders = tuple(f"api/{area}/" for area in AREAS)
-    present = {path for area in AREAS for path in snapshot.walk(f"{DOCS}/api/{area}", ".md")}
+    present = frozenset(snapshot.walk(f"{DOCS}/api", ".md"))
     for item in toc.items(text):
-        if item.local.startswith(folders) and f"{DOCS}/{item.local}.md" not in present:
+        if item.local.startswith("api/") and f"{DOCS}/{item.local}.md" not in present:
             entry = Entry(toctree.NAME, toctree.PATH, item.local, item.section, item.title)
             yield Stale(toctree, entry, item.local, item.first)

@@ -96,7 +96,7 @@ def _wanted(view: View) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         for name, places in names.items():
             found.setdefault(name, places)
     for export in view.exports.values():
-        if export.kind != "LoRA mixin":
+        if export.kind not in ("LoRA mixin", "loader mixin"):
             found.setdefault(export.name, [path_of(tuple(sorted(export.backends)))])
     return {name: places for name, places in found.items() if places}, halves["structure"]
 

@@ -65,7 +65,8 @@ def find_family(view: View, name: str) -> Family:
     mine = [
         export
         for export in view.found.exports
-        if export.kind != "LoRA mixin" and (export.name in owned or _is_mine(export, name, packages, longer))
+        if export.kind not in ("LoRA mixin", "loader mixin")
+        and (export.name in owned or _is_mine(export, name, packages, longer))
     ]
     if not mine and not packages and state is None:
         known = sorted(_packages(view))

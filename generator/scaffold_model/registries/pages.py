@@ -18,7 +18,6 @@ DOCS = "docs/source/en"
 TOCTREE = f"{DOCS}/_toctree.yml"
 # Of the titles in the table of contents, nearly all have no more words.
 LONG_TITLE = 4
-AREAS = ("models", "pipelines", "schedulers")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
 _AUTODOC = re.compile(r"^\[\[autodoc\]\] ([\w.]+)", re.MULTILINE)
@@ -44,7 +43,9 @@ def find_pages(snapshot: Snapshot, paths: Mapping[str, str], new: Collection[str
         return
     items = toc.items(source)
     listed = {item.local for item in items}
-    for area in AREAS:
+    # Models, pipelines, loaders: each folder of the reference that has pages there has its place.
+    known = {item.local.split("/")[1] for item in items if item.local.startswith("api/")}
+    for area in (folder for folder in snapshot.folders(f"{DOCS}/api") if folder in known):
         for path in snapshot.walk(f"{DOCS}/api/{area}", ".md"):
             local = path.removeprefix(f"{DOCS}/").removesuffix(".md")
             if local not in listed:
@@ -82,7 +83,7 @@ def _page(
     documents = tuple(name.rsplit(".", 1)[-1] for name in _AUTODOC.findall(plain))
     title = heading(text) or (documents[0] if documents else local.rsplit("/", 1)[-1])
     title = _own_name(title, local) or title
-    if area != "pipelines" and title not in paths and documents:
+    if area in ("models", "schedulers") and title not in paths and documents:
         title = documents[0]
     section = _section(snapshot, paths, items, area, local, title, documents, plain)
     return Page(local, title, section, documents)
