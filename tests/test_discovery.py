@@ -162,16 +162,22 @@ def test_lora_mixins_of_older_checkouts_have_no_base_in_common() -> None:
     assert {(export.path, export.kind) for export in result.exports} == {(f"{SRC}/loaders/lora.py", "LoRA mixin")}
 
 
-def test_other_mixins_of_loaders_that_a_class_inherits_from_and_their_init_does_not_list() -> None:
+def test_other_mixins_that_a_class_takes_from_loaders_and_their_init_does_not_list() -> None:
     result = found(
         loaders__INIT='_import_structure = {}\n_import_structure["ip_adapter"] = ["IPAdapterMixin"]\n',
         loaders__ip_adapter=(
             "from ..utils import is_transformers_available\n\n\n"
-            "class IPAdapterMixin:\n    pass\nclass FooIPAdapterMixin:\n    pass\nclass UnusedMixin:\n    pass\n"
+            "class IPAdapterMixin:\n    pass\nclass FooIPAdapterMixin:\n    pass\nclass UnusedMixin:\n    pass\nclass InnerMixin:\n    pass\n"
         ),
         loaders__transformer_foo="class FooTransformer2DLoadersMixin:\n    pass\n",
-        models__foo="class FooModel(ModelMixin, FooTransformer2DLoadersMixin):\n    pass\n",
-        pipelines__foo__pipeline_foo="class FooPipeline(DiffusionPipeline, IPAdapterMixin, FooIPAdapterMixin):\n    pass\n",
+        models__foo=(
+            "from ..loaders import FooTransformer2DLoadersMixin\nfrom ..loaders.ip_adapter import InnerMixin\n\n\n"
+            "class FooModel(ModelMixin, FooTransformer2DLoadersMixin, InnerMixin):\n    pass\n"
+        ),
+        pipelines__foo__pipeline_foo=(
+            "from ...loaders import (\n    FooIPAdapterMixin,\n    IPAdapterMixin,\n)\n\n\n"
+            "class FooPipeline(DiffusionPipeline, IPAdapterMixin, FooIPAdapterMixin):\n    pass\n"
+        ),
     )
     assert [each for each in result.exports if each.path.startswith(f"{SRC}/loaders/")] == [
         Export("FooIPAdapterMixin", f"{SRC}/loaders/ip_adapter.py", "loader mixin", BOTH),

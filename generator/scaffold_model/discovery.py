@@ -204,22 +204,21 @@ def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
 
 
 def _loader_mixins(scanner: Scanner) -> Iterator[Export]:
-    """Other mixins of ``loaders/`` that a class inherits from and their init does not list: IP adapters, weights of a model."""
+    """Other mixins that a class takes from ``loaders`` and its init does not list: of IP adapters, of a model's weights."""
     folder = f"{ROOT}/loaders"
     listed = scanner.listed_in(f"{folder}/__init__.py")
-    own = {LORA, LORA_BASE, OLDER_LORA}
-    found = {
-        name: path
-        for path in scanner.snapshot.walk(folder)
-        if path not in own
-        for name in _MIXIN.findall("\n" + (scanner.snapshot.read(path) or ""))
-        if name not in listed
-    }
-    used = {base for sites in scanner.sites.values() for site in sites for base in site.bases} if found else set()
-    for name, path in found.items():
-        if name in used:
-            needs = "transformers" in (scanner.snapshot.read(path) or "")
-            yield Export(name, path, "loader mixin", TORCH_AND_TRANSFORMERS if needs else TORCH)
+    for path in scanner.snapshot.walk(folder):
+        source = "" if path in (LORA, LORA_BASE, OLDER_LORA) else scanner.snapshot.read(path) or ""
+        for name in _MIXIN.findall("\n" + source):
+            if name not in listed and _is_taken_from_loaders(scanner, name):
+                yield Export(name, path, "loader mixin", TORCH_AND_TRANSFORMERS if "transformers" in source else TORCH)
+
+
+def _is_taken_from_loaders(scanner: Scanner, name: str) -> bool:
+    """Whether a module with a class that inherits from a mixin imports it from the package, which has to list it then."""
+    users = {site.path for sites in scanner.sites.values() for site in sites if name in site.bases}
+    taken = re.compile(rf"^from \.+loaders import (?:\([^)]*\b{name}\b|.*\b{name}\b)", re.MULTILINE)
+    return any(taken.search(scanner.snapshot.read(path) or "") for path in users)
 
 
 def _blocks(scanner: Scanner, pipelines: Iterable[Export]) -> Iterator[Export]:
