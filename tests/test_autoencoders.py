@@ -104,6 +104,7 @@ def test_an_image_autoencoder() -> None:
         "vae_tiny_spatial": 2,
         "vae_tiny_temporal": 1,
         "vae_tiny_audio_channels": 2,
+        "vae_tiny_zeros": "kept",
     }
 
 
@@ -128,6 +129,7 @@ def test_a_video_autoencoder_with_statistics_for_other_channels() -> None:
         "vae_tiny_spatial": 4,
         "vae_tiny_temporal": 4,
         "vae_tiny_audio_channels": 2,
+        "vae_tiny_zeros": "kept",
     }
 
 
@@ -211,6 +213,15 @@ _MASK = "mask = mask.unsqueeze(0).expand(batch_size, -1, -1)"
 )
 def test_what_decode_takes_and_returns(made: dict[str, str], form: str) -> None:
     assert traits(snapshot(**made), "AutoencoderBar", "image")["vae_decoding"] == form
+
+
+def test_layers_that_start_as_zeros_are_drawn_for_the_tests() -> None:
+    made = snapshot(init="nn.init.zeros_(self.to_out.weight)")
+    assert traits(made, "AutoencoderBar", "image")["vae_tiny_zeros"] == "drawn"
+    assert (
+        traits(snapshot(init="nn.init.zeros_(self.to_out.bias)"), "AutoencoderBar", "image")["vae_tiny_zeros"]
+        == "kept"
+    )
 
 
 def test_weights_that_stay_in_float32() -> None:
@@ -539,6 +550,8 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
     frames = temporal + 1 if kind == "video" else decoded.shape[2]
     with torch.no_grad():
         exec(code["decode"], {**names, "latents": even}, fewer := {})
+    with torch.no_grad():
+        exec(code["decode"], {**names, "latents": latents + torch.randn_like(latents)}, others := {})
     names.update(latents=latents.clone())
     exec(code["normalize"], names)
     changed = not torch.allclose(names["latents"], latents)
@@ -548,6 +561,7 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
         "latents": list(latents.shape) == list(latent_shape),
         "decoded": list(decoded.shape) == list(sample_shape),
         "even": fewer["decoded"].shape[2] == frames,
+        "decodes": bool((others["decoded"] - decoded).abs().max() > 1e-4),
         "normalized": changed,
         "restored": torch.allclose(names["latents"], latents, atol=1e-5),
     }
@@ -581,6 +595,7 @@ def test_every_accepted_class_compresses_as_read(
             "latents": True,
             "decoded": True,
             "even": True,
+            "decodes": True,
             # Some test's statistics are zeros and ones, which change nothing.
             "normalized": found["vae_statistics"] != "none" and measured[name]["normalized"],
             "restored": True,
@@ -640,7 +655,7 @@ def test_under_plain_copier_other_classes_end_in_one_line(pristine: Path, tmp_pa
 
 
 def test_answers_of_earlier_templates_lack_the_newer_traits_and_mean_their_defaults() -> None:
-    newer = {"vae_decoding", "vae_dtype", "vae_sampling_rate", "vae_tiny_audio_channels"}
+    newer = {"vae_decoding", "vae_dtype", "vae_sampling_rate", "vae_tiny_audio_channels", "vae_tiny_zeros"}
     found = traits(snapshot(), "AutoencoderBar", "image")
     stored = ModelSpec.from_answers({"name": "foo", "vae": "AutoencoderBar", **found}).answers()
     earlier = {question: answer for question, answer in stored.items() if question not in newer}

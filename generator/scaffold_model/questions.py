@@ -58,6 +58,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "vae_encoding": ("latent_dist", "latent"),
     "vae_dtype": ("any", "float32"),
+    "vae_tiny_zeros": ("kept", "drawn"),
     "vae_decoding": ("sample", "surplus", "tensor", "cropped", "generator", "frames", "single"),
 }
 
@@ -86,6 +87,7 @@ def default_traits(vae: str, modality: str) -> dict[str, str | int]:
         "vae_encoding": "latent_dist",
         "vae_decoding": "sample",
         "vae_dtype": "any",
+        "vae_tiny_zeros": "kept",
         "vae_temporal": "1",
         "vae_sampling_rate": "vae.config.sampling_rate",
         "vae_tiny_channels": 4,

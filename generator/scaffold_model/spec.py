@@ -152,6 +152,7 @@ class ModelSpec:
     vae_tiny_spatial: int = 0
     vae_tiny_temporal: int = 0
     vae_tiny_audio_channels: int = 0
+    vae_tiny_zeros: str = ""
     scheduler_arguments: str = "shift=3.0"
 
     def __post_init__(self) -> None:

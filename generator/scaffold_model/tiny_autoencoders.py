@@ -25,6 +25,9 @@ _FRAMES = 4
 _WIDTH = 32
 _WIDTHS = ("ch",)
 
+#: A layer whose weights start as zeros: until it is trained, what goes through it has no effect.
+_ZEROS = re.compile(r"\binit\.zeros_\(self\.[\w.]+\.weight\)")
+
 Answers = dict[str, str | int]
 Read = dict[str, str]
 
@@ -62,6 +65,7 @@ def tiny(found: Component, config: Mapping[str, Any], channels: str, read: Mappi
         "vae_tiny_spatial": values[0],
         "vae_tiny_temporal": values[1],
         "vae_tiny_audio_channels": audio,
+        "vae_tiny_zeros": "drawn" if _ZEROS.search(ast.unparse(found.module)) else "kept",
     }
 
 
