@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from functools import cache
 
 from .hooks_guiders import find_guiders, find_hooks, new_guiders
+from .loader_mixins import find_mixins
 from .plan import Export, Kind
 from .registries import blocks, init_reading
 from .registries.base import ROOT, Page
 from .registries.pages import find_pages
-from .scanning import LORA, LORA_BASE, OLDER_LORA, RULES, TORCH, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
+from .scanning import RULES, TORCH_AND_TRANSFORMERS, ClassSite, Scanner, package_of
 from .snapshot import Snapshot
 from .undecided import Undecided
 from .undecided_helpers import helper_notices
 
 # So many classes of a kind in a module show that all of the kind are exported.
 FAMILY = 2
-_MIXIN = re.compile(r"\nclass ([A-Z]\w*Mixin)\b")
 _DEFAULT_BLOCKS = re.compile(r"\n +default_blocks_name = \"(\w+)\"")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+")
 
@@ -53,8 +53,7 @@ class Discovery:
 def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     """Everything that must be registered, registered or not; a scanner of the same snapshot saves the scan."""
     scanner = scanner or Scanner(snapshot)
-    exports = [*_by_rule(scanner), *_lora_mixins(scanner), *_loader_mixins(scanner)]
-    exports += [*find_hooks(scanner), *find_guiders(scanner)]
+    exports = [*_by_rule(scanner), *find_mixins(scanner), *find_hooks(scanner), *find_guiders(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     exports.extend(_kin(scanner, {export.name for export in exports}))
     components = sorted(_components(scanner))
@@ -191,34 +190,6 @@ def _akin(one: ClassSite, other: ClassSite) -> bool:
 def _words(name: str) -> list[str]:
     """The words of a class name."""
     return _CAMEL.findall(name)
-
-
-def _lora_mixins(scanner: Scanner) -> Iterator[Export]:
-    for sites in scanner.sites.values():
-        for site in sites:
-            of_base = site.path == LORA and "LoraBaseMixin" in scanner.ancestors(site.name)
-            if (of_base or (site.path == OLDER_LORA and site.name.endswith("LoraLoaderMixin"))) and site.name[
-                0
-            ] != "_":
-                yield Export(site.name, site.path, "LoRA mixin", TORCH_AND_TRANSFORMERS)
-
-
-def _loader_mixins(scanner: Scanner) -> Iterator[Export]:
-    """Other mixins that a class takes from ``loaders`` and its init does not list: of IP adapters, of a model's weights."""
-    folder = f"{ROOT}/loaders"
-    listed = scanner.listed_in(f"{folder}/__init__.py")
-    for path in scanner.snapshot.walk(folder):
-        source = "" if path in (LORA, LORA_BASE, OLDER_LORA) else scanner.snapshot.read(path) or ""
-        for name in _MIXIN.findall("\n" + source):
-            if name not in listed and _is_taken_from_loaders(scanner, name):
-                yield Export(name, path, "loader mixin", TORCH_AND_TRANSFORMERS if "transformers" in source else TORCH)
-
-
-def _is_taken_from_loaders(scanner: Scanner, name: str) -> bool:
-    """Whether a module with a class that inherits from a mixin imports it from the package, which has to list it then."""
-    users = {site.path for sites in scanner.sites.values() for site in sites if name in site.bases}
-    taken = re.compile(rf"^from \.+loaders import (?:\([^)]*\b{name}\b|.*\b{name}\b)", re.MULTILINE)
-    return any(taken.search(scanner.snapshot.read(path) or "") for path in users)
 
 
 def _blocks(scanner: Scanner, pipelines: Iterable[Export]) -> Iterator[Export]:

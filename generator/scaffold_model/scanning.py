@@ -52,9 +52,8 @@ class Scanner:
         for area, *_ in RULES:
             for path in self.snapshot.walk(f"{ROOT}/{area}"):
                 self._scan(path)
-        for path in (LORA, OLDER_LORA):
+        for path in (LORA, OLDER_LORA, LORA_BASE):
             self._scan(path)
-        self._scan(LORA_BASE)
 
     def _scan(self, path: str) -> None:
         for name, bases in _CLASS.findall("\n" + (self.snapshot.read(path) or "")):

@@ -155,15 +155,19 @@ def _section(
         )
         return kin.most_common(1)[0][0] if kin else top
     if area == "pipelines":
-        wanted = modality(snapshot, paths, documents, text)
-        sections = {item.section for item in pages}
-        of_kind = [each for each in sections if len(each) == len(top) + 1 and each[-1].lower() == wanted]
-        top = of_kind[0] if of_kind else top
-        folder = local.rsplit("/", 1)[0]
-        kin = Counter(item.section for item in pages if item.local.rsplit("/", 1)[0] == folder)
-        if folder != f"api/{area}" and kin and (nested := kin.most_common(1)[0][0])[: len(top)] == top:
-            return nested
+        return _pipelines_section(pages, top, local, modality(snapshot, paths, documents, text))
     return top
+
+
+def _pipelines_section(pages: list[toc.Item], top: tuple[str, ...], local: str, wanted: str) -> tuple[str, ...]:
+    """The section of what the pipelines make, where there are such, and within it that of the other pages of the folder."""
+    sections = {item.section for item in pages}
+    of_kind = [each for each in sections if len(each) == len(top) + 1 and each[-1].lower() == wanted]
+    top = of_kind[0] if of_kind else top
+    folder = local.rsplit("/", 1)[0]
+    kin = Counter(item.section for item in pages if item.local.rsplit("/", 1)[0] == folder)
+    nested = kin.most_common(1)[0][0] if kin and folder.count("/") > 1 else top
+    return nested if nested[: len(top)] == top else top
 
 
 def modality(snapshot: Snapshot, paths: Mapping[str, str], documents: tuple[str, ...], text: str) -> str:
