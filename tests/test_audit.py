@@ -6,6 +6,7 @@ import os
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from scaffold_model.audit.history import PastSnapshot
 from scaffold_model.audit.order import misplaced
 from scaffold_model.formatting import find_ruff
 from scaffold_model.plan import Finding
-from scaffold_model.registries import REGISTRIES
+from scaffold_model.registries import REGISTRIES, Entry
 from scaffold_model.snapshot import Snapshot
 
 OMISSIONS = (
@@ -406,3 +407,16 @@ def test_the_identity_of_a_finding_survives_a_move() -> None:
 
     assert new_since([at(7)], [at(9)]) == []
     assert new_since([at(7), at(8)], [at(9)]) == [at(8)]
+
+
+@pytest.mark.checkout
+def test_a_class_that_borrows_may_ask_for_more_at_the_root_than_in_its_package(untouched: Untouched) -> None:
+    """KolorsPAGPipeline needs what Kolors needs, and the one statement of its package asks for less."""
+    assert [each for each in untouched.problems if each.finding.object == "KolorsPAGPipeline"] == []
+    registry, root = REGISTRY["root_structure"], read(untouched.snapshot, ROOT)
+    (item,) = [each for each in registry.listed(root) if each.object == "KolorsPAGPipeline"]
+    entry = Entry(registry.NAME, ROOT, item.object, item.key, backends=item.backends)
+    moved = registry.insert(registry.remove(root, entry), replace(entry, backends=("torch", "transformers")))
+    found, gone = untouched.difference(untouched.snapshot.overlaid({ROOT: moved}))
+    assert [_tuple(each.finding) for each in found] == [("root_structure", item.object, ROOT, "warning", True)]
+    assert gone == []

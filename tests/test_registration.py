@@ -392,6 +392,14 @@ def test_a_renamed_class_is_reported_and_fix_moves_it() -> None:
     assert (again.edits, again.entries, again.notices) == ((), (), ())
 
 
+def test_a_model_that_moved_to_another_module_is_a_notice() -> None:
+    files = tree()
+    files[f"{SRC}/models/other.py"] = files.pop(f"{SRC}/models/bar.py")
+    assert register(Snapshot(None, files)).notices == (
+        f"{SRC}/models/__init__.py: bar is listed and gone; `scaffold-model check --fix` lists its classes where they are now",
+    )
+
+
 @pytest.mark.checkout
 def test_a_deleted_model_is_taken_out_everywhere_and_registering_it_again_restores_the_same_set(
     checkout: Path,

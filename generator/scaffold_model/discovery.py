@@ -115,19 +115,8 @@ def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) 
     if not guards:
         return _own_guard(scanner, site) or default
     if any(set(guard) == set(default) for guard in guards):
-        return _borrowed_group(scanner, site, default)
+        return scanner.borrowed_group(site.path) or default
     return guards[-1]
-
-
-def _borrowed_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The group of a package that the module imports from, where every pipeline of that package asks for more."""
-    source = scanner.snapshot.read(site.path) or ""
-    borrowed = re.findall(r"^from \.\.(\w+)[\w.]* import", source, re.MULTILINE)
-    for package in borrowed:
-        groups = scanner.pipeline_groups.get(package, set())
-        if len(groups) == 1 and all(set(group) > set(default) for group in groups):
-            return next(iter(groups))
-    return default
 
 
 def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from .registries.pages import LONG_TITLE
 from .scanning import Scanner
 from .snapshot import Snapshot
 from .sound import check_markers, check_text, read_python
-from .stale import find_stale
+from .stale import find_stale, moved
 from .stale import notices as stale_notices
 
 PACKAGE_REGISTRIES = ("package_structure", "package_types")
@@ -86,7 +86,7 @@ def register(
     entries += [item for registry in chosen for item in _insert(normal, conventions, registry, subjects)]
     notices: list[str] = []
     if only is None:
-        notices = [*_notices(normal.snapshot, conventions, found, also), *_long_titles(found)]
+        notices = [*_notices(normal.snapshot, conventions, found, also), *_long_titles(found), *moved(normal.snapshot)]
     _prove(normal, entries)
     builder = PlanBuilder()
     for path, text in normal.edited.items():

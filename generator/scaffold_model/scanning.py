@@ -31,6 +31,7 @@ _FROM_ROOT = re.compile(r"from diffusers import (?:\(([^)]*)\)|([^\n(]*))")
 _AUTODOC = re.compile(r"\[\[autodoc\]\] (\w+)\s*$", re.MULTILINE)
 _STRING = re.compile(r'"(\w+)"')
 _WORD = re.compile(r"\w+")
+_NEIGHBOUR = re.compile(r"\nfrom \.\.(\w+)[\w.]* import")
 
 
 class ClassSite(NamedTuple):
@@ -96,8 +97,16 @@ class Scanner:
                 found.update(dict.fromkeys(key.names, init_reading.guard_of(source, key.suite.backends)))
         return found
 
+    def borrowed_group(self, path: str) -> tuple[str, ...]:
+        """The group of a package that a pipeline's module imports from, where every pipeline there asks for more; else empty."""
+        for package in _NEIGHBOUR.findall("\n" + (self.snapshot.read(path) or "")):
+            groups = self._pipeline_groups.get(package, set())
+            if len(groups) == 1 and all(set(group) > set(TORCH_AND_TRANSFORMERS) for group in groups):
+                return next(iter(groups))
+        return ()
+
     @cached_property
-    def pipeline_groups(self) -> dict[str, set[tuple[str, ...]]]:
+    def _pipeline_groups(self) -> dict[str, set[tuple[str, ...]]]:
         """The backend groups in which the root exports the pipelines of each package."""
         found: dict[str, set[tuple[str, ...]]] = {}
         for site in self.by_area["pipelines"]:

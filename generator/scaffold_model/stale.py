@@ -14,6 +14,8 @@ from .registries.pages import DOCS
 from .scanning import LORA, RULES, Scanner
 from .snapshot import Snapshot
 
+_MODULE = re.compile(r'^ +_import_structure\["([\w.]+)"\] = \[', re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Stale:
@@ -47,6 +49,16 @@ def notices(stale: list[Stale], *, fixed: bool) -> Iterator[str]:
         paths = ", ".join(dict.fromkeys(item.entry.path for item in stale if item.name == name))
         end = "taken out" if fixed else "`scaffold-model register --fix` takes it out"
         yield f"{name} was listed in {paths}, and nothing defines it any more: {end}"
+
+
+def moved(snapshot: Snapshot) -> Iterator[str]:
+    """Notices for modules that the init of a folder lists and that are gone, while the root still exports their classes."""
+    for area in ("models", "schedulers", "loaders"):
+        path = f"{ROOT}/{area}/__init__.py"
+        for module in dict.fromkeys(_MODULE.findall(snapshot.read(path) or "")):
+            folder, name = f"{ROOT}/{area}/{module.replace('.', '/')}".rsplit("/", 1)
+            if f"{name}.py" not in snapshot.files(folder) and name not in snapshot.folders(folder):
+                yield f"{path}: {module} is listed and gone; `scaffold-model check --fix` lists its classes where they are now"
 
 
 def _exported(snapshot: Snapshot) -> Mapping[str, str]:

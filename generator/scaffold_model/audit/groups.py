@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..registries.base import ROOT, Entry
+from ..scanning import TORCH_AND_TRANSFORMERS
 from .problem import Problem, Repair, problem, shown
 from .view import HALVES, ROOT_INIT, Init, Spot, View
 
@@ -32,7 +33,12 @@ def group_problems(view: View) -> Iterator[Problem]:
         votes = [*_votes(root, name)]
         init = view.inits.get(f"{ROOT}/{folder}/__init__.py")
         rule = _rule(view, name, folder)
-        if folder == "pipelines" and init is not None:
+        borrowed = _borrowed(view, name) if folder == "pipelines" else ()
+        if borrowed and init is not None:
+            # The root asks for what the class borrows, and its package is listed in one statement that asks for less.
+            yield from _odd_ones(view, name, [*_votes(init, name)], rule)
+            rule = tuple(sorted(borrowed))
+        elif folder == "pipelines" and init is not None:
             votes.extend(_votes(init, name))
         elif init is not None:
             # Modular pipelines need transformers at the root, and only torch in their own init.
@@ -44,6 +50,13 @@ def group_problems(view: View) -> Iterator[Problem]:
             for name in sorted(init.names("structure").keys() & init.names("types").keys()):
                 guarded = [vote for vote in _votes(init, name) if vote.spot.backends]
                 yield from _odd_ones(view, name, guarded, None)
+
+
+def _borrowed(view: View, name: str) -> tuple[str, ...]:
+    """The group of what a pipeline borrows from another package, where the root asks for more than of most."""
+    path = view.path_of(name)
+    asked = set(view.scanner.root.get(name, ()))
+    return view.scanner.borrowed_group(path) if path and asked > set(TORCH_AND_TRANSFORMERS) else ()
 
 
 def _rule(view: View, name: str, folder: str) -> tuple[str, ...]:

@@ -158,10 +158,10 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
         if key.has_list:
             modules[key.suite.index].add(key.module)
     matching = [suite for suite in candidates if suite.backends == wanted]
-    if not any(entry.key in modules[suite.index] for suite in matching):
-        # A package whose other classes ask for less has one statement, and its own init guards the class.
-        less = [suite for suite in candidates if suite.backends and set(suite.backends) < set(wanted)]
-        matching = [suite for suite in less if entry.key in modules[suite.index]] or matching
+    known = [suite for suite in candidates if suite.backends and entry.key in modules[suite.index]]
+    if len(known) == 1 and set(known[0].backends) < set(wanted):
+        # A package with one statement keeps it, though its other classes ask for less: its own init guards the class.
+        matching = known
     if not guarded:
         matching = [suite for suite in candidates if entry.key in modules[suite.index]] or matching
     if not guarded and not any(counts[suite.index] for suite in matching):
