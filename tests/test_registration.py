@@ -392,11 +392,18 @@ def test_a_renamed_class_is_reported_and_fix_moves_it() -> None:
     assert (again.edits, again.entries, again.notices) == ((), (), ())
 
 
-def test_a_model_that_moved_to_another_module_is_a_notice() -> None:
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [([], "bar"), ([f"old{number}" for number in range(6)], "bar, old0, old1, old2, old3 and 2 more")],
+)
+def test_models_that_moved_to_another_module_are_one_notice(others: list[str], named: str) -> None:
     files = tree()
     files[f"{SRC}/models/other.py"] = files.pop(f"{SRC}/models/bar.py")
+    row = '    _import_structure["bar"] = ["BarModel"]\n'
+    rows = "".join(row.replace("bar", name).replace("BarModel", f"{name}Model") for name in others)
+    files[f"{SRC}/models/__init__.py"] = files[f"{SRC}/models/__init__.py"].replace(row, row + rows)
     assert register(Snapshot(None, files)).notices == (
-        f"{SRC}/models/__init__.py: bar is listed and gone; `scaffold-model check --fix` lists its classes where they are now",
+        f"{SRC}/models/__init__.py: listed and gone: {named}; `scaffold-model check --fix` lists the classes where they are now",
     )
 
 

@@ -14,6 +14,8 @@ from .registries.pages import DOCS
 from .scanning import LORA, RULES, Scanner
 from .snapshot import Snapshot
 
+#: So many modules that are gone are named in one notice.
+_SHOWN = 5
 _MODULE = re.compile(r'^ +_import_structure\["([\w.]+)"\] = \[', re.MULTILINE)
 
 
@@ -55,10 +57,19 @@ def moved(snapshot: Snapshot) -> Iterator[str]:
     """Notices for modules that the init of a folder lists and that are gone, while the root still exports their classes."""
     for area in ("models", "schedulers", "loaders"):
         path = f"{ROOT}/{area}/__init__.py"
-        for module in dict.fromkeys(_MODULE.findall(snapshot.read(path) or "")):
-            folder, name = f"{ROOT}/{area}/{module.replace('.', '/')}".rsplit("/", 1)
-            if f"{name}.py" not in snapshot.files(folder) and name not in snapshot.folders(folder):
-                yield f"{path}: {module} is listed and gone; `scaffold-model check --fix` lists its classes where they are now"
+        modules = dict.fromkeys(_MODULE.findall(snapshot.read(path) or ""))
+        gone = [module for module in modules if not _is_there(snapshot, f"{ROOT}/{area}/{module.replace('.', '/')}")]
+        if gone:
+            more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
+            yield (
+                f"{path}: listed and gone: {', '.join(gone[:_SHOWN])}{more}; "
+                "`scaffold-model check --fix` lists the classes where they are now"
+            )
+
+
+def _is_there(snapshot: Snapshot, module: str) -> bool:
+    folder, name = module.rsplit("/", 1)
+    return f"{name}.py" in snapshot.files(folder) or name in snapshot.folders(folder)
 
 
 def _exported(snapshot: Snapshot) -> Mapping[str, str]:
