@@ -15,20 +15,20 @@ import argparse
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scaffold_model.audit.history import texts_at
+from scaffold_model.checkout import git
 from scaffold_model.registration import register
-from scaffold_model.registries import REGISTRIES, modular_mapping, toctree
+from scaffold_model.registries import REGISTRIES
 from scaffold_model.registries.base import ROOT
 from scaffold_model.registries.pages import DOCS
 from scaffold_model.snapshot import Snapshot
+from scaffold_model.stale import registry_paths
 from scaffold_model.trials import entries_of
 
-_REGISTRY = re.compile(
-    rf"{ROOT}/(?:.*/)?__init__\.py|{ROOT}/utils/dummy_\w+_objects\.py|{re.escape(modular_mapping.PATH)}|{toctree.PATH}"
-)
 _DEFINITION = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
 #: Registry, file, object, key, value and backends.
 Fact = tuple[str, str, str, str, str, tuple[str, ...]]
@@ -61,12 +61,6 @@ class Case:
     edited: int = 0
 
 
-def git(clone: Path, *arguments: str) -> str:
-    """What git prints."""
-    command = ["git", "-C", str(clone), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
 def commits(clone: Path, since: str) -> list[str]:
     """The commits that touched what is exported, the newest first."""
     return git(clone, "log", f"--since={since}", "--no-merges", "--format=%H", "--", f"{ROOT}/__init__.py").split()
@@ -82,16 +76,14 @@ def replay(tree: Path, commit: str) -> Case | None:
     git(tree, "checkout", "--quiet", "--force", "--detach", commit)
     rows = git(tree, "diff", "--name-status", "--no-renames", "HEAD^", "HEAD").splitlines()
     changed = {path: state for state, path in (row.split("\t") for row in rows)}
-    texts = {
-        path: git(tree, "show", f"HEAD^:{path}")
-        for path, state in changed.items()
-        if state == "M" and _REGISTRY.fullmatch(path)
-    }
     wanted = Snapshot(tree)
+    places = {path for registry in REGISTRIES for path in registry_paths(registry, wanted)}
+    past = texts_at(tree, "HEAD^", [path for path, state in changed.items() if state == "M"])
+    texts = {path: text for path, text in past.items() if path in places}
     before = wanted.overlaid(texts)
-    defined = set(_defined(tree, changed, wanted))
+    defined = set(_defined(changed, wanted, past))
     listed, had = _facts(wanted), _facts(before)
-    case = Case(commit[:10], git(tree, "log", "-1", "--format=%s").strip())
+    case = Case(commit[:10], git(tree, "log", "-1", "--format=%s"))
     case.wanted = {fact for fact in listed - had if _names(fact) & defined}
     if not case.wanted:
         return None
@@ -109,14 +101,14 @@ def replay(tree: Path, commit: str) -> Case | None:
     return case
 
 
-def _defined(tree: Path, changed: dict[str, str], now: Snapshot) -> Iterator[str]:
+def _defined(changed: Mapping[str, str], now: Snapshot, past: Mapping[str, str]) -> Iterator[str]:
     """The names that the commit brought: classes and functions of its modules, and its pages."""
     for path, state in changed.items():
         if state == "A" and path.startswith(f"{DOCS}/"):
             yield path.removeprefix(f"{DOCS}/").removesuffix(".md")
         elif path.startswith(f"{ROOT}/") and path.endswith(".py") and "/utils/" not in path and state != "D":
             names = set(_DEFINITION.findall(now.read(path) or ""))
-            yield from names - set(_DEFINITION.findall(git(tree, "show", f"HEAD^:{path}") if state == "M" else ""))
+            yield from names - set(_DEFINITION.findall(past.get(path, "")))
 
 
 def _facts(snapshot: Snapshot) -> set[Fact]:
