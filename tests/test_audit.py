@@ -373,7 +373,7 @@ def test_what_must_not_ship_in_a_first_pull_request(untouched: Untouched) -> Non
         "tests/modular_pipelines/flux/test_zzz.py": 'class A:\n    pretrained_model_name_or_path = "org/tiny-zzz"\n',
     }
     view = View(untouched.snapshot.overlaid(texts))
-    first = audit_view(view, branch=Branch(frozenset({model, *texts})))
+    first = audit_view(view, branch=lambda: Branch(frozenset({model, *texts})))
     found = {
         (each.finding.object, each.finding.path, each.finding.line)
         for each in first
@@ -389,7 +389,7 @@ def test_what_must_not_ship_in_a_first_pull_request(untouched: Untouched) -> Non
         ("org/tiny-zzz", "tests/modular_pipelines/flux/test_zzz.py", 2),
     }
     # The same files in a pull request that adds no model are nobody's first.
-    later = audit_view(view, branch=Branch(frozenset(texts)))
+    later = audit_view(view, branch=lambda: Branch(frozenset(texts)))
     assert [each for each in later if each.finding.registry == "first_pull_request"] == []
 
 

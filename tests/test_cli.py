@@ -32,8 +32,7 @@ def test_help_and_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["", *cli.commands])
 def test_help_imports_nothing_heavy(command: str, tmp_path: Path) -> None:
     code = (
-        "import sys\nsys.argv = ['scaffold-model', *sys.argv[1:], '--help']\nfrom scaffold_model.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "import sys\nfrom scaffold_model.cli import run\nassert run([*sys.argv[1:], '--help']) == 0\n"
         "heavy = {'torch', 'copier', 'libcst', 'yaml', 'rich', 'jinja2'} & set(sys.modules)\nassert not heavy, heavy\n"
     )
     arguments = [command] if command else []
@@ -55,11 +54,35 @@ def test_an_unknown_scaffold_is_named(command: str, checkout: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["verify", "nothing", "--json"]])
+def test_output_that_can_not_be_written_is_said(arguments: list[str], tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "scaffold_model", *arguments], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr == (
+        "scaffold-model: the output could not be written (No space left on device); the command has run\n"
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scaffold_model", "--help"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 0)
+    process.stderr.close()
+
+
 def test_an_internal_error_is_exit_code_3(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom scaffold_model import checkout, cli\n"
         "def broken(start):\n    raise RuntimeError('boom')\n"
-        "checkout.find_checkout = broken\nsys.argv = ['scaffold-model', 'register', '--json']\ncli.main()\n"
+        "checkout.find_checkout = broken\nsys.exit(cli.run(['register', '--json']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3

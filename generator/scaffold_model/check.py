@@ -72,9 +72,8 @@ def check(root: Path, snapshot: Snapshot, request: Request, ruff: Ruff) -> Check
             paths = sorted(path for path in family.paths if current.exists(path))
             listed = {name for init in view.inits.values() if init.path.count("/") > 3 for name in init.by_name}
             view.focus = frozenset(export.name for export in family.exports) | listed
-        found = audit_view(
-            view, branch=asked.result(), copied=_copied(view, request, family, changed), ruff=ruff, paths=paths
-        )
+        copied = _copied(view, request, family, changed)
+        found = audit_view(view, branch=asked.result, copied=copied, ruff=ruff, paths=paths)
         if family is not None:
             found = [each for each in found if family.concerns(each.finding)]
         return view, family, found
@@ -82,9 +81,13 @@ def check(root: Path, snapshot: Snapshot, request: Request, ruff: Ruff) -> Check
     old: list[Problem] = []
     if before is not None:
         then = View(before)
-        now = asked.result()
-        # What shipped before the baseline is old, although it is part of the same pull request.
-        earlier = Branch(frozenset(path for path in now.added if before.exists(path))) if now else None
+        shipped = before.exists
+
+        def earlier() -> Branch | None:
+            """What shipped before the baseline is old, although it is part of the same pull request."""
+            now = asked.result()
+            return Branch(frozenset(filter(shipped, now.added))) if now else None
+
         old = audit_view(then, branch=earlier, copied=_copied(then, request, None, changed), ruff=ruff)
     view, family, problems = problems_in(snapshot)
     fresh: Sequence[Problem] = new_since(problems, old)

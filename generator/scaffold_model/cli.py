@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
@@ -156,45 +157,78 @@ cli.add_command(parity)
 
 
 def main() -> NoReturn:
-    """The console script: run, and turn every error into one line and an exit code."""
+    """The console script: run, and leave with the exit code."""
     # A command lives for a second or two and builds large syntax trees; collecting cycles meanwhile is a tenth of that.
     gc.disable()
-    arguments = sys.argv[1:]
-    as_json = "--json" in arguments
+    code = _flushed(run(sys.argv[1:]))
+    # Taking the trees apart again, object by object, would be another tenth.
+    os._exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line, turn every error into one line, and return the exit code."""
     try:
-        code = cli.main(args=arguments, prog_name="scaffold-model", standalone_mode=False)
-        _exit(code if isinstance(code, int) else DONE)
-    except ScaffoldError as error:
-        _refuse(error, as_json)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        _refuse(Stopped("stopped; nothing was written"), as_json)
-    except click.ClickException as error:
-        _refuse(BadInput(error.format_message().rstrip("."), hint="see scaffold-model --help"), as_json)
-    except BrokenPipeError:
-        # The reader of a pipe went away, as `head` does; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _exit(DONE)
-    except Exception as error:
-        if os.environ.get("SCAFFOLD_MODEL_TRACEBACK"):
+        return _called(arguments, "--json" in arguments)
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe went away, as `head` does, for which click leaves; there is nobody left to tell.
+        return DONE
+    except OSError as error:
+        if not _is_output(error):
             raise
-        _report_bug(error, as_json)
+        return _unwritten(error)
 
 
-def _exit(code: int) -> NoReturn:
-    sys.exit(code)
+def _called(arguments: Sequence[str], as_json: bool) -> int:
+    try:
+        code = cli.main(args=list(arguments), prog_name="scaffold-model", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except ScaffoldError as error:
+        return _refuse(error, as_json)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _refuse(Stopped("stopped; nothing was written"), as_json)
+    except click.ClickException as error:
+        return _refuse(BadInput(error.format_message().rstrip("."), hint="see scaffold-model --help"), as_json)
+    except Exception as error:
+        if _is_output(error) or os.environ.get("SCAFFOLD_MODEL_TRACEBACK"):
+            raise
+        return _report_bug(error, as_json)
 
 
-def _refuse(error: ScaffoldError, as_json: bool) -> NoReturn:
+def _flushed(code: int) -> int:
+    """Write out what is buffered; returns the exit code, which says so where that fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            # Without an open descriptor there is no stream.
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError as error:
+            return _unwritten(error)
+    return code
+
+
+def _is_output(error: Exception) -> bool:
+    """Whether it is standard output that failed, closed or on a full disk: files that are changed have names."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE) and error.filename is None
+
+
+def _unwritten(error: OSError) -> int:
+    click.echo(f"scaffold-model: the output could not be written ({error.strerror}); the command has run", err=True)
+    return BUG
+
+
+def _refuse(error: ScaffoldError, as_json: bool) -> int:
     if as_json:
         from .report import print_json, refusal_json
 
         print_json(refusal_json(error))
     else:
         click.echo(f"scaffold-model: {error.line}", err=True)
-    _exit(REFUSED)
+    return REFUSED
 
 
-def _report_bug(error: Exception, as_json: bool) -> NoReturn:
+def _report_bug(error: Exception, as_json: bool) -> int:
     message = f"internal error, nothing was written: {type(error).__name__}: {error}".replace("\n", " ")
     hint = "please report it, with the output of the same command under SCAFFOLD_MODEL_TRACEBACK=1"
     if as_json:
@@ -205,4 +239,4 @@ def _report_bug(error: Exception, as_json: bool) -> NoReturn:
         )
     else:
         click.echo(f"scaffold-model: {message}; {hint}", err=True)
-    _exit(BUG)
+    return BUG

@@ -16,7 +16,11 @@ def _content(path: str) -> bytes:
     """What a file holds. Of thousands of small files most of the time goes into making file objects: this makes none."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        pieces = [os.read(descriptor, _SIZE)]
+        first = os.read(descriptor, _SIZE)
+        if len(first) < _SIZE:
+            # A regular file gives less than was asked for only at its end.
+            return first
+        pieces = [first]
         while pieces[-1]:
             pieces.append(os.read(descriptor, _SIZE * len(pieces)))
     finally:
@@ -76,7 +80,7 @@ class Snapshot:
         """Whether ``path`` is a file."""
         if path in self._overlay:
             return True
-        return self.root is not None and (self.root / path).is_file()
+        return self.root is not None and os.path.isfile(f"{self.root}/{path}")
 
     def folders(self, folder: str) -> list[str]:
         """Names of the folders directly in ``folder``, sorted."""

@@ -58,7 +58,8 @@ def moved(snapshot: Snapshot) -> Iterator[str]:
     for area in ("models", "schedulers", "loaders"):
         path = f"{ROOT}/{area}/__init__.py"
         modules = dict.fromkeys(_MODULE.findall(snapshot.read(path) or ""))
-        gone = [module for module in modules if not _is_there(snapshot, f"{ROOT}/{area}/{module.replace('.', '/')}")]
+        present = _modules(snapshot, f"{ROOT}/{area}")
+        gone = [module for module in modules if module not in present]
         if gone:
             more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
             yield (
@@ -67,9 +68,16 @@ def moved(snapshot: Snapshot) -> Iterator[str]:
             )
 
 
-def _is_there(snapshot: Snapshot, module: str) -> bool:
-    folder, name = module.rsplit("/", 1)
-    return f"{name}.py" in snapshot.files(folder) or name in snapshot.folders(folder)
+def _modules(snapshot: Snapshot, area: str) -> frozenset[str]:
+    """The modules and packages of an area, as its init calls them."""
+    found: set[str] = set()
+    for path in snapshot.walk(area):
+        module = path[len(area) + 1 : -len(".py")].replace("/", ".")
+        found.add(module)
+        while "." in module:
+            module = module.rsplit(".", 1)[0]
+            found.add(module)
+    return frozenset(found)
 
 
 def _exported(snapshot: Snapshot) -> Mapping[str, str]:

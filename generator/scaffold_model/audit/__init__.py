@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..plan import Finding
 from ..registration import check_registries
@@ -25,7 +25,7 @@ _RANK = {"error": 0, "warning": 1, "hint": 2}
 def audit(
     snapshot: Snapshot,
     *,
-    branch: Branch | None = None,
+    branch: Callable[[], Branch | None] | None = None,
     copied: Sequence[str] | None = None,
     ruff: Ruff | None = None,
 ) -> list[Problem]:
@@ -33,7 +33,7 @@ def audit(
 
     Args:
         snapshot: The checkout.
-        branch: What the branch adds to the upstream one, to know a model's first pull request.
+        branch: Tells what the branch adds to the upstream one, to know a model's first pull request; asked last.
         copied: The files whose ``# Copied from`` blocks are compared with their sources.
         ruff: Finds the formatter for that.
 
@@ -47,7 +47,7 @@ def audit(
 def audit_view(
     view: View,
     *,
-    branch: Branch | None = None,
+    branch: Callable[[], Branch | None] | None = None,
     copied: Sequence[str] | None = None,
     ruff: Ruff | None = None,
     paths: Sequence[str] | None = None,
@@ -65,10 +65,11 @@ def audit_view(
         *copies.check_stubs(view, view.snapshot.walk(ROOT) if paths is None else paths),
         *shipping.check_marks(view, paths),
     ]
-    if branch is not None:
-        found.extend(shipping.check_first(view, branch))
     if copied and ruff is not None:
         found.extend(copies.check_copies(view, copied, ruff))
+    added = branch() if branch is not None else None
+    if added is not None:
+        found.extend(shipping.check_first(view, added))
     return sorted(found, key=_order)
 
 

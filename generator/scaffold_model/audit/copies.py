@@ -79,7 +79,7 @@ def _blocks(view: View, path: str) -> Iterator[_Block | Problem]:
     lines[-1] = lines[-1].removesuffix("\n")
     index = 0
     while index < len(lines):
-        match = HEADER.search(lines[index].rstrip("\n"))
+        match = HEADER.search(lines[index].rstrip("\n")) if "Copied from" in lines[index] else None
         if match is None:
             index += 1
             continue

@@ -37,12 +37,9 @@ def check(view: View) -> Iterator[Problem]:
     if not view.snapshot.folders("tests"):
         # A practice checkout from the released sources has no tests at all.
         return
-    tested: dict[str, dict[str, str]] = {}
     for export in testable(view):
         folder = area(export)
-        if folder not in tested:
-            tested[folder] = tested_classes(view, folder)
-        if export.name not in tested[folder]:
+        if export.name not in tested_classes(view, folder):
             message = f"{export.name} has no {_KINDS[export.kind]} test in tests/{folder}"
             line = view.line_of(export.name, export.path)
             yield problem("tests", export.name, export.path, line, message, "warning")
@@ -53,7 +50,7 @@ def testable(view: View) -> Iterator[Export]:
     for export in view.found.exports:
         if not view.concerns(export.name):
             continue
-        if export.name in view.deprecated or export.name not in view.in_root or export.kind not in _KINDS:
+        if export.kind not in _KINDS or export.name not in view.in_root or view.is_deprecated(export.name):
             continue
         if area(export) not in ("models", "schedulers", "pipelines", "modular_pipelines"):
             continue
@@ -67,6 +64,12 @@ def tested_classes(view: View, folder: str) -> dict[str, str]:
 
     Tests that lie in ``tests/pipelines`` itself, and those of what all models share, are no class's own.
     """
+    if folder not in view.tested:
+        view.tested[folder] = _tested_classes(view, folder)
+    return view.tested[folder]
+
+
+def _tested_classes(view: View, folder: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in view.snapshot.walk(f"tests/{folder}"):
         if path.count("/") < 3 and (folder in ("pipelines", "modular_pipelines") or path.endswith(_SHARED)):
@@ -75,7 +78,7 @@ def tested_classes(view: View, folder: str) -> dict[str, str]:
         imported: set[str] = set()
         for match in _FROM.finditer(text):
             imported.update(_WORD.findall(match[1] or match[2]))
-        fresh = [name for name in imported if name not in found and name in view.exports]
+        fresh = [name for name in imported if name not in found and name in view.exports and view.concerns(name)]
         code = _FROM.sub("", text) if fresh else ""
         for name in fresh:
             if any(use.format(name) in code for use in _USES):

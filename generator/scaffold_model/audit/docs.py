@@ -35,11 +35,9 @@ def check(view: View) -> Iterator[Problem]:
 def documentable(view: View) -> Iterator[Export]:
     """The public classes that deserve a page: no containers of models, nothing on its way out."""
     for export in view.found.exports:
-        if (
-            export.name in view.deprecated
-            or export.name not in view.in_root
-            or export.kind in ("blocks", "LoRA mixin")
-        ):
+        if not view.concerns(export.name) or export.name not in view.in_root:
+            continue
+        if export.kind in ("blocks", "LoRA mixin") or view.is_deprecated(export.name):
             continue
         if area(export) not in ("models", "schedulers", "pipelines", "modular_pipelines"):
             continue
@@ -69,11 +67,9 @@ def _toctree(view: View) -> Iterator[Problem]:
     items = toc.items(view.text(path))
     seen: dict[str, int] = {}
     groups: dict[tuple[tuple[str, ...], int], list[toc.Item]] = defaultdict(list)
-    parents: dict[tuple[str, ...], int] = defaultdict(int)
     for item in items:
         groups[(item.section, item.indent)].append(item)
         if not item.local:
-            parents[item.section] += 1
             continue
         entry = Entry(name, path, item.local, item.section, item.title)
         if not any(view.snapshot.exists(f"{DOCS}/{item.local}{suffix}") for suffix in (".md", ".mdx", ".ipynb")):
@@ -127,7 +123,7 @@ def _lora(view: View) -> Iterator[Problem]:
         return
     listed = {item.object for item in lora_docs.listed(view.text(lora_docs.PATH))}
     for export in view.found.exports:
-        if export.kind == "LoRA mixin" and export.name not in listed and export.name not in view.deprecated:
+        if export.kind == "LoRA mixin" and export.name not in listed and not view.is_deprecated(export.name):
             message = f"{export.name} is missing: no section documents it"
             repair = Repair("register", lora_docs.NAME, Entry(lora_docs.NAME, lora_docs.PATH, export.name))
             yield problem(lora_docs.NAME, export.name, lora_docs.PATH, None, message, "warning", repair)

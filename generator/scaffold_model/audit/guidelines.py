@@ -17,10 +17,10 @@ from .view import View
 # Lines of comments and of examples in docstrings are no code.
 _PROSE = re.compile(r"^ *(?:#|>>>|\.\.\.).*$", re.MULTILINE)
 _LOADING = re.compile(r"\bdef from_pretrained\(|\bhf_hub_download\(|\bload_file\(|\bsys\.path\.insert\(")
-_ATTENTION = re.compile(r"\bF\.scaled_dot_product_attention\(")
+_ATTENTION = re.compile(r"F\.scaled_dot_product_attention\(")
 _NO_SPLIT = re.compile(r"^    _no_split_modules\b", re.MULTILINE)
 _EINOPS = re.compile(r"^ *(?:from|import) einops\b", re.MULTILINE)
-_NOISE = re.compile(r"\btorch\.randn\(")
+_NOISE = re.compile(r"torch\.randn\(")
 _CALLBACK = re.compile(r"\{k: locals\(\)\[k\] for k in\b")
 _CALL = re.compile(r"^( +@torch\.no_grad\(\)\n(?: +@[^\n]*\n)*)? +def __call__\(", re.MULTILINE)
 

@@ -54,6 +54,8 @@ def _modular(view: View) -> Iterator[Problem]:
     for export in view.found.exports:
         if export.kind != "modular pipeline" or export.name in mapped or f'"{export.name}"' in block:
             continue
+        if not view.concerns(export.name):
+            continue
         key = blocks.model_name(export, view.snapshot)
         entries = list(modular_mapping.entries(export, view.conventions, view.snapshot))
         line = items[0].line + above - 1

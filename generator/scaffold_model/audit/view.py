@@ -118,6 +118,8 @@ class View:
         self.broken: dict[str, SyntaxError] = {}
         self.stale: list[tuple[Init, str, Spot]] | None = None
         self.resolved: dict[tuple[str, str, str], bool | None] = {}
+        self.tested: dict[str, dict[str, str]] = {}
+        self._deprecated: dict[str, bool] = {}
         self._texts: dict[str, str] = {}
 
     def text(self, path: str) -> str:
@@ -159,22 +161,21 @@ class View:
         root = self.inits.get(f"{ROOT}/__init__.py")
         return frozenset(spot.name for half in HALVES for spot in root.spots[half]) if root else frozenset()
 
-    @cached_property
-    def deprecated(self) -> frozenset[str]:
-        """Classes that are on their way out: nobody writes tests or docs for them any more."""
-        return frozenset(
-            name
-            for name, sites in self.scanner.sites.items()
-            if any("/deprecated/" in site.path for site in sites)
-            or "DeprecatedPipelineMixin" in self.scanner.ancestors(name)
-            or name in self._warned_of
-        )
+    def is_deprecated(self, name: str) -> bool:
+        """Whether a class is on its way out: nobody writes tests or docs for it any more."""
+        if name not in self._deprecated:
+            paths = [site.path for site in self.scanner.sites.get(name, ())]
+            self._deprecated[name] = (
+                any("/deprecated/" in path for path in paths)
+                or "DeprecatedPipelineMixin" in self.scanner.ancestors(name)
+                or any(name in self._warned_of(path) for path in paths)
+            )
+        return self._deprecated[name]
 
-    @cached_property
-    def _warned_of(self) -> frozenset[str]:
-        """Classes that warn whoever makes an object of them, as aliases under an old name do."""
-        paths = {site.path for sites in self.scanner.sites.values() for site in sites}
-        return frozenset(name for path in paths for name in _DEPRECATE.findall(self.text(path)))
+    def _warned_of(self, path: str) -> list[str]:
+        """The classes of a module that warn whoever makes an object of them, as aliases under an old name do."""
+        text = self.text(path)
+        return _DEPRECATE.findall(text) if "deprecate(" in text else []
 
     @cached_property
     def documented(self) -> dict[str, str]:
