@@ -116,6 +116,7 @@ def _traits(snapshot: Snapshot, found: Component) -> Answers:
         "vae_encoding": encoding,
         "vae_decoding": decoding,
         "vae_dtype": "float32" if _keeps_float32(found) else "any",
+        "vae_offload": "whole" if _computes_weights(found) else "modules",
         "vae_spatial": _compression(found, _HOP if audio else _SPATIAL),
         "vae_temporal": _temporal(found, decoding),
         "vae_sampling_rate": f"vae.config.{_given(found, SAMPLING_RATES)}" if audio else "vae.config.sampling_rate",
@@ -146,6 +147,16 @@ def _keeps_float32(found: Component) -> bool:
             case ast.Assign(targets=[ast.Name(id="_keep_in_fp32_modules")], value=ast.List(elts=[_, *_])):
                 return True
     return False
+
+
+def _computes_weights(found: Component) -> bool:
+    """Whether hooks compute its weights before each call: they run before those that bring a module to the accelerator."""
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "torch.nn.utils"
+        and any(name.name in ("weight_norm", "spectral_norm") for name in node.names)
+        for node in ast.walk(found.module)
+    )
 
 
 def _given(found: Component, names: tuple[str, ...]) -> str:

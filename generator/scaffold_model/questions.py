@@ -58,6 +58,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "vae_encoding": ("latent_dist", "latent"),
     "vae_dtype": ("any", "float32"),
+    "vae_offload": ("modules", "whole"),
     "vae_tiny_zeros": ("kept", "drawn"),
     "vae_decoding": ("sample", "surplus", "tensor", "cropped", "generator", "frames", "single"),
 }
@@ -87,6 +88,7 @@ def default_traits(vae: str, modality: str) -> dict[str, str | int]:
         "vae_encoding": "latent_dist",
         "vae_decoding": "sample",
         "vae_dtype": "any",
+        "vae_offload": "whole" if modality == "audio" and not new else "modules",
         "vae_tiny_zeros": "kept",
         "vae_temporal": "1",
         "vae_sampling_rate": "vae.config.sampling_rate",

@@ -144,6 +144,7 @@ class ModelSpec:
     vae_encoding: str = ""
     vae_decoding: str = ""
     vae_dtype: str = ""
+    vae_offload: str = ""
     vae_spatial: str = ""
     vae_temporal: str = ""
     vae_sampling_rate: str = ""

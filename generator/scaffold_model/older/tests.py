@@ -61,6 +61,8 @@ def restyled(text: str, style: Style) -> str:
         return text
     if any(_has_other_output(one, style) for one in classes if one.name.value in configs) and not style.other_output:
         style = replace(style, mixins=())
+        module = module.visit(_WithoutExtensions())
+        classes = [one for one in module.body if isinstance(one, cst.ClassDef)]
     own = {one.name.value for one in classes if _is_own_mixin(one, configs)}
     used = {code_of(cst.ensure_type(one, cst.Attribute).attr) for one in m.findall(module, _OF_SELF)}
     used |= {code_of(cst.ensure_type(one, cst.Param).name) for one in m.findall(module, m.Param())}
@@ -84,6 +86,16 @@ def restyled(text: str, style: Style) -> str:
             else:
                 body[main[owner]] = _joined(body[main[owner]], statement, known, style)
     return _unused_constants(_imports(module.with_changes(body=body), style)).code
+
+
+class _WithoutExtensions(cst.CSTTransformer):
+    """Tests that stand alone have no inherited test to extend."""
+
+    def leave_FunctionDef(
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> cst.FunctionDef | cst.RemovalSentinel:
+        inherited = m.Call(func=m.Attribute(m.Call(func=m.Name("super")), m.Name(original_node.name.value)))
+        return cst.RemoveFromParent() if m.findall(original_node, inherited) else updated_node
 
 
 _OF_SELF = m.Attribute(m.Name("self"))
