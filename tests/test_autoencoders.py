@@ -96,6 +96,7 @@ def test_an_image_autoencoder() -> None:
         "vae_encoding": "latent_dist",
         "vae_decoding": "sample",
         "vae_dtype": "any",
+        "vae_offload": "modules",
         "vae_spatial": "2 ** (len(vae.config.block_out_channels) - 1)",
         "vae_temporal": "1",
         "vae_sampling_rate": "vae.config.sampling_rate",
@@ -121,6 +122,7 @@ def test_a_video_autoencoder_with_statistics_for_other_channels() -> None:
         "vae_encoding": "latent",
         "vae_decoding": "sample",
         "vae_dtype": "any",
+        "vae_offload": "modules",
         "vae_spatial": "vae.spatial_compression_ratio",
         "vae_temporal": "vae.config.temporal_compression_ratio",
         "vae_sampling_rate": "vae.config.sampling_rate",
@@ -222,6 +224,43 @@ def test_layers_that_start_as_zeros_are_drawn_for_the_tests() -> None:
         traits(snapshot(init="nn.init.zeros_(self.to_out.bias)"), "AutoencoderBar", "image")["vae_tiny_zeros"]
         == "kept"
     )
+
+
+@pytest.mark.parametrize(
+    ("made", "form"),
+    [
+        (snapshot(), "modules"),
+        (edited(snapshot(), "\nclass", "\nfrom torch.nn.utils import weight_norm\n\nclass"), "whole"),
+        (
+            edited(snapshot(), "\nclass", "\nfrom torch.nn.utils.parametrizations import weight_norm\n\nclass"),
+            "modules",
+        ),
+        (snapshot(decoded="self._decode(z.to(self.device))"), "whole"),
+        (snapshot(inner="return torch.cdist(z, self.embedding.weight)"), "whole"),
+        (snapshot(init="self.embedding.weight.data.zero_()"), "modules"),
+        (
+            edited(
+                snapshot(init="self.quantize = Quantizer(8)"), "\nclass", "\nfrom .vae import Quantizer\n\nclass"
+            ).overlaid(
+                {
+                    f"{FOLDER}/vae.py": "class Quantizer:\n    def forward(self, z):\n        return self.embedding.weight\n"
+                }
+            ),
+            "whole",
+        ),
+        (
+            # As its neighbours: a class that it does not make says nothing.
+            edited(snapshot(), "\nclass", "\nfrom ..autoencoders.vae import Quantizer\n\nclass").overlaid(
+                {
+                    f"{FOLDER}/vae.py": "class Quantizer:\n    def forward(self, z):\n        return self.embedding.weight\n"
+                }
+            ),
+            "modules",
+        ),
+    ],
+)
+def test_what_can_not_be_offloaded_module_by_module(made: Snapshot, form: str) -> None:
+    assert traits(made, "AutoencoderBar", "image")["vae_offload"] == form
 
 
 def test_weights_that_stay_in_float32() -> None:
@@ -520,6 +559,7 @@ def code(spec: ModelSpec) -> dict[str, str]:
 MEASURE = """
 import json, math, sys, types, warnings
 warnings.simplefilter("ignore")
+import accelerate
 import torch
 import diffusers
 torch.set_num_threads(1)
@@ -544,6 +584,7 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
     names.update(vae=vae, pipe=pipe, video=torch.randn(sample_shape))
     with torch.no_grad():
         exec(code["encode"], names)
+        torch.manual_seed(1)
         exec(code["decode"], names)
     latents, decoded = names["latents"], names["decoded"]
     even = latents[:, :, :2] if kind == "video" else latents
@@ -556,7 +597,18 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
     exec(code["normalize"], names)
     changed = not torch.allclose(names["latents"], latents)
     exec(code["denormalize"], names)
+    # As `enable_sequential_cpu_offload` does it, here to the CPU: what is not brought to the device has no values.
+    accelerate.cpu_offload(vae, torch.device("cpu"), offload_buffers=len(vae._parameters) > 0)
+    try:
+        with torch.no_grad():
+            exec(code["encode"], again := {**names})
+            torch.manual_seed(1)
+            exec(code["decode"], again)
+        offloaded = bool(torch.allclose(again["decoded"], decoded, atol=1e-4))
+    except Exception:
+        offloaded = False
     measured[name] = {
+        "offload": "modules" if offloaded else "whole",
         "compression": [spatial, temporal],
         "latents": list(latents.shape) == list(latent_shape),
         "decoded": list(decoded.shape) == list(sample_shape),
@@ -596,6 +648,7 @@ def test_every_accepted_class_compresses_as_read(
             "decoded": True,
             "even": True,
             "decodes": True,
+            "offload": found["vae_offload"],
             # Some test's statistics are zeros and ones, which change nothing.
             "normalized": found["vae_statistics"] != "none" and measured[name]["normalized"],
             "restored": True,
@@ -655,7 +708,14 @@ def test_under_plain_copier_other_classes_end_in_one_line(pristine: Path, tmp_pa
 
 
 def test_answers_of_earlier_templates_lack_the_newer_traits_and_mean_their_defaults() -> None:
-    newer = {"vae_decoding", "vae_dtype", "vae_sampling_rate", "vae_tiny_audio_channels", "vae_tiny_zeros"}
+    newer = {
+        "vae_decoding",
+        "vae_dtype",
+        "vae_offload",
+        "vae_sampling_rate",
+        "vae_tiny_audio_channels",
+        "vae_tiny_zeros",
+    }
     found = traits(snapshot(), "AutoencoderBar", "image")
     stored = ModelSpec.from_answers({"name": "foo", "vae": "AutoencoderBar", **found}).answers()
     earlier = {question: answer for question, answer in stored.items() if question not in newer}

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Any
 
+from .code.syntax import parse
 from .component import Component, Unfit, arguments, classes, component, find, refused
 from .errors import BadInput
 from .latent_statistics import statistics
@@ -116,7 +118,7 @@ def _traits(snapshot: Snapshot, found: Component) -> Answers:
         "vae_encoding": encoding,
         "vae_decoding": decoding,
         "vae_dtype": "float32" if _keeps_float32(found) else "any",
-        "vae_offload": "whole" if _computes_weights(found) else "modules",
+        "vae_offload": "whole" if _needs_all_of_itself(snapshot, found) else "modules",
         "vae_spatial": _compression(found, _HOP if audio else _SPATIAL),
         "vae_temporal": _temporal(found, decoding),
         "vae_sampling_rate": f"vae.config.{_given(found, SAMPLING_RATES)}" if audio else "vae.config.sampling_rate",
@@ -149,14 +151,39 @@ def _keeps_float32(found: Component) -> bool:
     return False
 
 
-def _computes_weights(found: Component) -> bool:
-    """Whether hooks compute its weights before each call: they run before those that bring a module to the accelerator."""
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == "torch.nn.utils"
-        and any(name.name in ("weight_norm", "spectral_norm") for name in node.names)
-        for node in ast.walk(found.module)
+def _needs_all_of_itself(snapshot: Snapshot, found: Component) -> bool:
+    """Whether a call needs weights of modules that are not being called, so that they can not come and go one by one.
+
+    Hooks for weight norm run before those that bring a module to the device; a quantizer looks into the weights of its
+    embedding without calling it; and while all weights are away, the class says that it is on no device.
+    """
+    hooked = re.search(
+        r"^from torch\.nn\.utils import .*\b(?:weight|spectral)_norm\b", ast.unparse(found.module), re.M
     )
+    placed = re.search(r"\bself\.device\b", ast.unparse(found.node))
+    return bool(hooked or placed) or any(_looks_into_weights(part) for part in _parts(snapshot, found))
+
+
+def _parts(snapshot: Snapshot, found: Component) -> Iterator[ast.ClassDef]:
+    """The classes of its module, and those of other modules that it makes."""
+    yield from (node for node in found.module.body if isinstance(node, ast.ClassDef))
+    calls = (node.func for node in ast.walk(found.node) if isinstance(node, ast.Call))
+    made = {function.id for function in calls if isinstance(function, ast.Name)}
+    for statement in found.module.body:
+        match statement:
+            case ast.ImportFrom(module=str(module), level=level, names=imported) if level:
+                folder = found.path.rsplit("/", level)[0]
+                names = made & {name.name for name in imported}
+                text = snapshot.read(f"{folder}/{module.replace('.', '/')}.py") if names else None
+                for node in parse(text).body if text else ():
+                    if isinstance(node, ast.ClassDef) and node.name in names:
+                        yield node
+
+
+def _looks_into_weights(node: ast.ClassDef) -> bool:
+    """Whether a method reads ``self.embedding.weight``."""
+    methods = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name != "__init__"]
+    return any(re.search(r"\bself\.\w+\.weight\b", ast.unparse(method)) for method in methods)
 
 
 def _given(found: Component, names: tuple[str, ...]) -> str:
