@@ -104,7 +104,7 @@ class FooModularPipelineTesterMixin(ModularPipelineTesterMixin):
 
     def test_inference_batch_single_identical(self):
         # An accelerator rounds convolutions to TF32, by kernels that depend on the size of the batch.
-        super().test_inference_batch_single_identical(expected_max_diff=5e-3)
+        super().test_inference_batch_single_identical(expected_max_diff=1e-4 if torch_device == "cpu" else 5e-3)
 
     @require_accelerator
     def test_float16_inference(self):

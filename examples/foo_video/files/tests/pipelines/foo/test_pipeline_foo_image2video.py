@@ -98,7 +98,7 @@ class FooImageToVideoPipelineTesterConfig(BasePipelineTesterConfig):
 class TestFooImageToVideoPipeline(FooImageToVideoPipelineTesterConfig, PipelineTesterMixin):
     def test_inference_batch_single_identical(self):
         # An accelerator rounds convolutions to TF32, by kernels that depend on the size of the batch.
-        super().test_inference_batch_single_identical(expected_max_diff=5e-3)
+        super().test_inference_batch_single_identical(expected_max_diff=1e-4 if torch_device == "cpu" else 5e-3)
 
     def test_different_prompts(self):
         pipe = self.get_pipeline().to(torch_device)
