@@ -15,6 +15,8 @@ from conftest import clone_of, git_status, run_command
 
 from scaffold_model.copied import unfilled
 from scaffold_model.older.hints import with_typing
+from scaffold_model.older.styles import MODULAR_UNITTEST
+from scaffold_model.older.tests import restyled
 from scaffold_model.practice import NoRelease
 from scaffold_model.practice import practice as make_practice
 from scaffold_model.spec import ModelSpec
@@ -141,3 +143,34 @@ def test_the_newest_release(
     drawn = run_command("tiny", "foo", "--generate", str(picture), "--python", torch_python, cwd=root, HF_HOME=hub)
     assert drawn.returncode == 0, drawn.stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+EXTENDING = """
+import pytest
+import torch
+
+from ...testing_utils import torch_device
+from ..testing_utils import BaseModularPipelineTesterConfig, ModularPipelineTesterMixin
+
+
+class FooTesterConfig(BaseModularPipelineTesterConfig):
+    output_name = "{output}"
+
+    def get_dummy_inputs(self, seed=0):
+        return {{}}
+
+
+class TestFooFast(FooTesterConfig, ModularPipelineTesterMixin):
+    def test_inference_batch_single_identical(self):
+        super().test_inference_batch_single_identical(expected_max_diff=5e-3)
+
+    def test_num_frames(self):
+        assert super().output_name
+"""
+
+
+@pytest.mark.parametrize(("output", "extends"), [("images", True), ("videos", False)])
+def test_tests_that_stand_alone_extend_no_inherited_test(output: str, extends: bool) -> None:
+    older = restyled(EXTENDING.format(output=output), MODULAR_UNITTEST)
+    assert ("test_inference_batch_single_identical" in older) is extends
+    assert "def test_num_frames(self):" in older
