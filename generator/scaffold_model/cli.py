@@ -209,12 +209,12 @@ def _flushed(code: int) -> int:
 
 
 def _is_output(error: Exception) -> bool:
-    """Whether it is standard output that failed, closed or on a full disk: files that are changed have names."""
+    """Whether writing failed, to a closed pipe or a full disk: what is wrong with a file that is opened has its name."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE) and error.filename is None
 
 
 def _unwritten(error: OSError) -> int:
-    click.echo(f"scaffold-model: the output could not be written ({error.strerror}); the command has run", err=True)
+    click.echo(f"scaffold-model: the output could not be written ({error.strerror})", err=True)
     return BUG
 
 
