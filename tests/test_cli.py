@@ -76,6 +76,14 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     process.stderr.close()
 
 
+def test_a_command_that_ends_by_itself_keeps_its_exit_code(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom scaffold_model import checkout, cli\n"
+        "checkout.find_checkout = lambda start: sys.exit(1)\nsys.exit(cli.run(['register']))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 1
+
+
 def test_an_internal_error_is_exit_code_3(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom scaffold_model import checkout, cli\n"

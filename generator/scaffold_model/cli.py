@@ -167,11 +167,19 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line, turn every error into one line, and return the exit code."""
+    stream = sys.stdout
     try:
         return _called(arguments, "--json" in arguments)
-    except (BrokenPipeError, SystemExit):
-        # The reader of a pipe went away, as `head` does, for which click leaves; there is nobody left to tell.
+    except BrokenPipeError:
+        # The reader of a pipe went away, as `head` does; there is nobody left to tell.
         return DONE
+    except SystemExit as ended:
+        # A command that ends by itself; or click, which has put something silent in the place of such a pipe.
+        if ended.code is None or sys.stdout is not stream:
+            return DONE
+        if isinstance(ended.code, int):
+            return ended.code
+        raise
     except OSError as error:
         if not _is_output(error):
             raise
