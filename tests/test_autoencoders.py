@@ -605,7 +605,10 @@ for name, (kind, traits, code) in json.load(sys.stdin).items():
             torch.manual_seed(1)
             exec(code["decode"], again)
         offloaded = bool(torch.allclose(again["decoded"], decoded, atol=1e-4))
-    except Exception:
+    except RuntimeError as error:
+        # The one thing that is looked for: a tensor without values, on the device that accelerate calls meta.
+        if "meta" not in str(error):
+            raise
         offloaded = False
     measured[name] = {
         "offload": "modules" if offloaded else "whole",
