@@ -24,27 +24,15 @@ from .text import differing, get_lines
 _NAME = rf"(?!(?=[FNTa-z])(?:{'|'.join(keyword.kwlist)})\b)[A-Za-z_]\w*"
 
 
-def _keyed(group: str) -> str:
-    """What follows the target of an assignment or of an ``extend``; ``group`` opens each group that says something."""
-    strings = rf'{group}"\w+"(?:, "\w+")*)'
-    rows = rf'\n{group}(?:\1    "\w+",\n)+)\1'
-    deep = rf'\n\1    \[\n{group}(?:\1        "\w+",\n)+)\1    \]\n\1'
-    listed = rf"\[(?:{strings}|{rows})\]"
-    return rf'\["{group}[\w.]+)"\](?: = {listed}|\.extend\((?:{listed}|{deep})\))(?=\n)'
-
-
-def _import(group: str) -> str:
-    """An import from a module of the package."""
-    names = rf"{group}{_NAME}(?:, {_NAME})*)"
-    rows = rf"\(\n{group}(?:\1    {_NAME},\n)+)\1\)"
-    return rf"from \.{group}{_NAME}(?:\.{_NAME})*) import (?:{names}|{rows})(?=\n)"
-
-
-_STATEMENT = re.compile(rf"\n( *)(?:({_NAME}){_keyed('(')}|{_import('(')})", re.ASCII)
-_RUN = re.compile(
-    rf"\n( *)(?:({_NAME}){_keyed('(?:')}(?:\n\1\2{_keyed('(?:')})*|{_import('(?:')}(?:\n\1{_import('(?:')})*)",
-    re.ASCII,
-)
+_STRINGS = r'"\w+"(?:, "\w+")*'
+_ROWS = r'\n(?:\1    "\w+",\n)+\1'
+_DEEP = r'\n\1    \[\n(?:\1        "\w+",\n)+\1    \]\n\1'
+_LISTED = rf"\[(?:{_STRINGS}|{_ROWS})\]"
+# What follows the target of an assignment or of an ``extend``.
+_KEYED = rf'\["[\w.]+"\](?: = {_LISTED}|\.extend\((?:{_LISTED}|{_DEEP})\))(?=\n)'
+# An import from a module of the package.
+_IMPORT = rf"from \.{_NAME}(?:\.{_NAME})* import (?:{_NAME}(?:, {_NAME})*|\(\n(?:\1    {_NAME},\n)+\1\))(?=\n)"
+_RUN = re.compile(rf"\n( *)(?:({_NAME}){_KEYED}(?:\n\1\2{_KEYED})*|{_IMPORT}(?:\n\1{_IMPORT})*)", re.ASCII)
 _WORD = re.compile(r"\w+", re.ASCII)
 # The names of a whole run: all strings but the keys; all words but those before ``import``.
 _STRING = re.compile(r'(?<!\w\[)"(\w+)"', re.ASCII)
@@ -105,7 +93,7 @@ class Run(NamedTuple):
     @property
     def statements(self) -> tuple[Plain, ...]:
         """The statements in order."""
-        return _statements(self.text)
+        return _statements(self.text, self._head)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -213,31 +201,32 @@ def _names(run: str, keyed: bool) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _statements(run: str) -> tuple[Plain, ...]:
-    """The statements of a run, which stand on its lines without a gap."""
+def _statements(run: str, head: str) -> tuple[Plain, ...]:
+    """The statements of a run, which stand on its lines without a gap; ``head`` is what each begins with."""
     found: list[Plain] = []
     line = 0
-    for match in _STATEMENT.finditer(f"\n{run}\n"):
-        plain = _plain(match, line)
-        found.append(plain)
-        line = plain.last + 1
+    for text in f"\n{run}".split(head)[1:]:
+        found.append(_plain(text, line))
+        line = found[-1].last + 1
     return tuple(found)
 
 
-def _plain(match: re.Match[str], line: int) -> Plain:
-    """What a match that starts on ``line`` says."""
-    _, _, key, one, rows, more, extended, apart, module, imported, imported_rows = match.groups()
-    if one:
-        return Plain(key, line, line, one, 0, True)
-    if imported:
-        return Plain(module, line, line, imported, 0, False)
-    if imported_rows:
-        return Plain(module, line, line + imported_rows.count("\n") + 1, imported_rows, 1, False)
-    if more:
-        return Plain(key, line, line, more, 0, False)
-    text = rows or extended or apart
-    below = 2 if apart else 1
-    return Plain(key, line, line + text.count("\n") + 2 * below - 1, text, below, bool(rows))
+def _plain(text: str, line: int) -> Plain:
+    """A statement that starts on ``line``, without its head. The pattern of runs has matched it, so that any split will do."""
+    opening, _, rest = text.partition("\n")
+    key, imports, names = opening.removeprefix(".").partition(" import ")
+    if not imports:
+        key, _, names = opening.partition('"]')
+    assigns = names.startswith(" = ")
+    if not rest:
+        return Plain(
+            key, line, line, names if imports else names[names.index("[") + 1 : names.rindex("]")], 0, assigns
+        )
+    # Below the brackets of a call may be those of its list.
+    below = 2 if names.endswith("(") and not imports else 1
+    rows = rest.split("\n", 1)[1] if below == 2 else rest
+    end = rows.rsplit("\n", below)[0]
+    return Plain(key, line, line + text.count("\n"), f"{end}\n", below, assigns)
 
 
 def unfolded(source: str, first: int, last: int) -> tuple[ast.stmt, ast.List | ast.ImportFrom]:

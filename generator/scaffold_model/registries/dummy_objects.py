@@ -133,14 +133,24 @@ def insert(source: str, entry: Entry) -> str:
     backends = "[" + ", ".join(f'"{backend}"' for backend in entry.backends) + "]"
     form = "{name} = None\n" if entry.object.isupper() else FUNCTION if entry.object.islower() else CLASS
     text = form.format(name=entry.object, backends=backends)
-    place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
-    later = set(entry.order[place + 1 :])
-    following = next((name for name in _names(source) if name in later), None)
-    if following is not None:
-        start = next(_positions(f"\n{source}", following))
+    start = _following(source, entry)
+    if start is not None:
         return f"{source[:start]}{text}\n\n{source[start:]}"
     ending = "" if source.endswith("\n") else "\n"
     return source + ending + "\n\n" + (text if not ending else text.removesuffix("\n"))
+
+
+def _following(source: str, entry: Entry) -> int | None:
+    """Where the first placeholder begins that has to stand behind the entry; None where none has to."""
+    place = entry.order.index(entry.object) if entry.object in entry.order else len(entry.order)
+    later = entry.order[place + 1 :]
+    # Nearly always it is the next name of the order, for which all placeholders need not be read.
+    next_one = next(_positions(f"\n{source}", later[0]), None) if later else None
+    if next_one is not None or not later:
+        return next_one
+    wanted = set(later)
+    following = next((name for name in _names(source) if name in wanted), None)
+    return None if following is None else next(_positions(f"\n{source}", following))
 
 
 def remove(source: str, entry: Entry) -> str:

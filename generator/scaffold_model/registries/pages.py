@@ -18,6 +18,7 @@ DOCS = "docs/source/en"
 TOCTREE = f"{DOCS}/_toctree.yml"
 # Of the titles in the table of contents, nearly all have no more words.
 LONG_TITLE = 4
+_NO_WORD = re.compile(r"\W")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
 _AUTODOC = re.compile(r"^\[\[autodoc\]\] ([\w.]+)", re.MULTILINE)
@@ -56,9 +57,7 @@ def find_pages(snapshot: Snapshot, paths: Mapping[str, str], new: Collection[str
 
 def _guides(snapshot: Snapshot, items: tuple[toc.Item, ...], listed: set[str], new: Collection[str]) -> Iterator[Page]:
     """Guides to what is new, for the section that holds most guides which are called like a pipeline's page."""
-    topics = {
-        re.sub(r"\W", "_", path.rsplit("/", 1)[-1][:-3]) for path in snapshot.walk(f"{DOCS}/api/pipelines", ".md")
-    }
+    topics = {_stem(path.removesuffix(".md")) for path in snapshot.walk(f"{DOCS}/api/pipelines", ".md")}
     for folder in sorted({item.local.split("/")[0] for item in items if item.local.count("/") == 1} - {"api"}):
         for file in snapshot.files(f"{DOCS}/{folder}"):
             local = f"{folder}/{file.removesuffix('.md')}"
@@ -72,8 +71,14 @@ def _guides(snapshot: Snapshot, items: tuple[toc.Item, ...], listed: set[str], n
 
 
 def _is_guide(local: str, topics: Collection[str]) -> bool:
-    stem = re.sub(r"\W", "_", local.rsplit("/", 1)[-1])
-    return any(stem == topic or stem.startswith(f"{topic}_") for topic in topics)
+    """Whether a guide is called like a page, or like one and more words."""
+    words = _stem(local).split("_")
+    return any("_".join(words[:count]) in topics for count in range(1, len(words) + 1))
+
+
+def _stem(local: str) -> str:
+    """The name of a page as a module's name would be."""
+    return _NO_WORD.sub("_", local.rsplit("/", 1)[-1])
 
 
 def _page(
