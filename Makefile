@@ -31,9 +31,10 @@ $(DIFFUSERS_VENV)/.installed: requirements-verify.txt
 demo: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py
 
+# The two workers share the cores: threads of torch would take them from each other.
 test: $(VENV)/.installed $(DIFFUSERS_VENV)/.installed
 	SCAFFOLD_MODEL_PYTHON="$(CURDIR)/$(DIFFUSERS_VENV)/bin/python" PATH="$(CURDIR)/$(BIN):$$PATH" \
-		$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
+		OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
 
 quality: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -25,6 +25,16 @@ UPSTREAM = "https://github.com/huggingface/diffusers"
 #: These run in the Python that has torch: see test_running.py.
 collect_ignore = ["running"]
 
+#: ``python -c QUICKLY SCRIPT ...`` is ``python SCRIPT ...`` which seldom collects garbage: importing torch makes none.
+QUICKLY = """
+import gc, os, runpy, sys
+gc.set_threshold(50_000)
+del sys.argv[0]
+sys.argv[0] = os.path.abspath(sys.argv[0])
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 _skipped_for_checkout: list[str] = []
 
 

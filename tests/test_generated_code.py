@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, clone_of, git_status, run_command
+from conftest import QUICKLY, ROOT, clone_of, git_status, run_command
 
 from scaffold_model.questions import CHOICES
 from scaffold_model.spec import ModelSpec
@@ -120,7 +120,7 @@ def test_generated_code_computes_what_it_should(
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [torch_python, str(CHECKS), str(tmp_path / "request.json"), str(tmp_path / "result.json")],
+        [torch_python, "-c", QUICKLY, str(CHECKS), str(tmp_path / "request.json"), str(tmp_path / "result.json")],
         env=environment,
         cwd=tmp_path,
         capture_output=True,

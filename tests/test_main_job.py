@@ -83,12 +83,11 @@ def test_green_from_birth(cell: str, pristine: Path, tmp_path: Path, torch_pytho
     again = run_command("register", "--json", cwd=root)
     assert (again.returncode, json.loads(again.stdout)["status"]) == (0, "unchanged"), again.stdout
 
-    tiny = run_command("tiny", "foo", "--python", torch_python, cwd=root, HF_HOME=hub)
-    assert tiny.returncode == 0, tiny.stderr
     verified = run_command("verify", "foo", "--python", torch_python, "--json", cwd=root, HF_HOME=hub)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     gates = {gate["name"]: gate for gate in json.loads(verified.stdout)["gates"]}
     assert {gate["status"] for gate in gates.values()} == {"passed"}, gates
+    assert gates.keys() >= {"import, lazy", "import, DIFFUSERS_SLOW_IMPORT=1"}
     spec = read_spec(Snapshot(root), "foo")
     wanted = {"models"} | ({"pipelines"} if spec.has_standard else set())
     wanted |= {"modular_pipelines"} if spec.has_modular else set()
@@ -97,13 +96,6 @@ def test_green_from_birth(cell: str, pristine: Path, tmp_path: Path, torch_pytho
             assert counts["failed"] == 0
             assert counts["passed"] >= LAYERS[layer], counts
     assert git_status(root) == before, "verify left something behind"
-
-    code = "import diffusers\n" + "".join(
-        f"assert diffusers.{name}.__name__ == {name!r}\n" for name in spec.public_classes
-    )
-    for slow in ("", "1"):
-        environment = {**os.environ, "PYTHONPATH": str(root / "src"), "DIFFUSERS_SLOW_IMPORT": slow}
-        subprocess.run([torch_python, "-c", code], check=True, env=environment, cwd=root)
 
     suffix = {"image": "png", "video": "gif", "audio": "wav"}[spec.modality]
     made_file = tmp_path / f"made.{suffix}"

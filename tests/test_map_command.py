@@ -8,14 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, clone_of, git_status, run_command
+from conftest import QUICKLY, ROOT, clone_of, git_status, run_command
 
 CHECKS = ROOT / "tests" / "map_checks.py"
 
 
 def run_checks(python: str, checkout: Path, *arguments: str) -> None:
     done = subprocess.run(
-        [python, str(CHECKS), *arguments],
+        [python, "-c", QUICKLY, str(CHECKS), *arguments],
         env={**os.environ, "PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,

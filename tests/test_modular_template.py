@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, clone_of
+from conftest import QUICKLY, ROOT, clone_of
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -90,7 +90,14 @@ def test_blocks_are_what_their_docstrings_say(
         "out": str(generated),
     }
     (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    run(torch_python, str(ROOT / "tests/modular_docstrings.py"), str(tmp_path / "request.json"), cwd=root)
+    run(
+        torch_python,
+        "-c",
+        QUICKLY,
+        str(ROOT / "tests/modular_docstrings.py"),
+        str(tmp_path / "request.json"),
+        cwd=root,
+    )
     doc_builder = str(Path(torch_python).with_name("doc-builder"))
     run(pinned_ruff, "format", "--config", str(root / "pyproject.toml"), str(generated), cwd=root)
     run(doc_builder, "style", str(generated), "--max_len", "119", cwd=root)

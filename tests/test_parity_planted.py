@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import QUICKLY
 
 HERE = Path(__file__).parent
 PLANTED = HERE / "running" / "planted"
@@ -39,7 +40,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def test_planted(port: str, torch_python: str, pinned: Path) -> None:
     paths = [str(HERE.parent / "generator"), str(PLANTED), str(pinned / "src")]
     done = subprocess.run(
-        [torch_python, "planting.py", port],
+        [torch_python, "-c", QUICKLY, "planting.py", port],
         cwd=PLANTED,
         env={
             **os.environ,

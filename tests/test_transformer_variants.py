@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, clone_of
+from conftest import QUICKLY, ROOT, clone_of
 
 from scaffold_model.questions import CHOICES
 from scaffold_model.render import render
@@ -84,7 +84,7 @@ def run_checks(root: Path, python: str, variants: Mapping[str, tuple[Any, list[s
     request.write_text(json.dumps({"root": str(root), "variants": variants}))
     environment = {**os.environ, "PYTHONPATH": str(root / "src"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [python, str(SCRIPT), str(request), str(result)],
+        [python, "-c", QUICKLY, str(SCRIPT), str(request), str(result)],
         env=environment,
         cwd=root.parent,
         capture_output=True,
