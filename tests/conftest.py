@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 import os
 import shutil
@@ -34,6 +35,9 @@ sys.argv[0] = os.path.abspath(sys.argv[0])
 sys.path[0] = os.path.dirname(sys.argv[0])
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+
+# The trees of whole checkouts are no garbage either.
+gc.set_threshold(50_000)
 
 _skipped_for_checkout: list[str] = []
 

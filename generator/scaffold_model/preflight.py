@@ -10,6 +10,7 @@ from . import autoencoders, schedulers
 from .checkout import Head
 from .errors import BadInput
 from .house import stored_conventions
+from .registration import check_registries
 from .registries import auto_pipeline
 from .snapshot import Snapshot
 from .sound import need
@@ -117,6 +118,7 @@ def _other_spelling(snapshot: Snapshot, place: str) -> str | None:
 
 def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
     """The registries that the answers ask for; a missing one must not be passed over in silence."""
+    check_registries(snapshot)
     need(snapshot, "src/diffusers/models/transformers/__init__.py", "    from .")
     need(snapshot, "docs/source/en/_toctree.yml", "- local: api/models/")
     if spec.lora == "yes":
