@@ -12,6 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, clone_of, git_status, run_command
 
+from scaffold_model.checkout import Head
+from scaffold_model.errors import BrokenFile
+from scaffold_model.preflight import check_spec, fitted_spec
+from scaffold_model.registration import CORE, DUMMIES
+from scaffold_model.snapshot import Snapshot
+
 pytestmark = pytest.mark.checkout
 
 MODELS_INIT = "src/diffusers/models/__init__.py"
@@ -307,3 +313,16 @@ def test_a_broken_registry_is_refused_through_both_doors(path: str, checkout: Pa
             assert f"scaffold-model: {path}: " in copied.stderr
             assert state(checkout) == before
         target.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [path for path in CORE if path not in DUMMIES])
+@pytest.mark.parametrize("spoiled", [in_a_merge, lambda text: f"{text}\n(\n"], ids=["merge", "syntax"])
+def test_what_every_run_reads_is_refused_before_anything_is_rendered(
+    path: str, spoiled: Callable[[str], str], pristine: Path
+) -> None:
+    whole = Snapshot(pristine)
+    spec = fitted_spec({"name": "foo", "format": "both"}, whole, Head("0" * 40, "2026", "main"))
+    check_spec(spec, whole)
+    with pytest.raises(BrokenFile) as refused:
+        check_spec(spec, whole.overlaid({path: spoiled(whole.read(path) or "")}))
+    assert refused.value.path == path

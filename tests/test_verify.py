@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scaffold_model.errors import NotACheckout
-from scaffold_model.gates import Counts, Gate, Outcome, Runner, all_gates, read_counts, read_failures
+from scaffold_model.gates import Counts, Gate, Outcome, Runner, all_gates, read_counts, read_failures, run_tests
 from scaffold_model.snapshot import Snapshot
 from scaffold_model.spec import ModelSpec
 from scaffold_model.verify import (
@@ -381,6 +381,43 @@ def test_tests_are_counted(body: str, green: bool, counts: Counts, repository: P
     outcome = gate_named(repository, path, tmp_path).run(repository)
     assert (outcome.green, outcome.counts) == (green, counts), outcome.output
     assert git(repository, "status", "--porcelain", "--untracked-files=all", "--ignored") == f"?? {path}"
+
+
+def test_garbage_of_the_tests_is_collected_and_modules_are_not_looked_through(
+    repository: Path, tmp_path: Path
+) -> None:
+    """What `python -m pytest` does, but for what was there before the first test."""
+    body = """
+import gc
+import sys
+import weakref
+
+class Node:
+    pass
+
+imported = Node()
+imported.itself = imported
+before = weakref.ref(imported)
+del imported
+
+def test_collection():
+    assert gc.isenabled() and gc.get_freeze_count() > 1000
+    node = Node()
+    node.itself = node
+    gone = weakref.ref(node)
+    del node
+    gc.collect()
+    assert gone() is None
+    assert before() is not None
+
+def test_the_folder_is_on_the_path():
+    import words_of_the_root
+    assert words_of_the_root.WORDS == "good"
+    assert sys.argv[1:2] == ["test_garbage.py"]
+"""
+    write(repository, {"test_garbage.py": body, "words_of_the_root.py": 'WORDS = "good"\n'})
+    outcome = run_tests(Runner(sys.executable, tmp_path), repository, "test_garbage.py")
+    assert (outcome.green, outcome.counts) == (True, Counts(2, 0, 0)), outcome.output
 
 
 def test_counts_of_a_report_with_every_kind() -> None:

@@ -22,8 +22,6 @@ from .text import differing, get_lines
 
 # Most names begin like no keyword, which is seen at once.
 _NAME = rf"(?!(?=[FNTa-z])(?:{'|'.join(keyword.kwlist)})\b)[A-Za-z_]\w*"
-
-
 _STRINGS = r'"\w+"(?:, "\w+")*'
 _ROWS = r'\n(?:\1    "\w+",\n)+\1'
 _DEEP = r'\n\1    \[\n(?:\1        "\w+",\n)+\1    \]\n\1'
