@@ -523,6 +523,9 @@ BY_KIND = NESTED.replace(
         ('OutputParam(\n  name="audio",\n)', "api/pipelines/foo", ("API", "Pipelines", "Audio")),
         ('OutputParam.template("audio")', "api/pipelines/old/foo", ("API", "Pipelines", "Audio")),
         ('OutputParam("audio_latents")', "api/pipelines/foo", ("API", "Pipelines", "Image")),
+        ("", "api/pipelines/song_of_foo", ("API", "Pipelines", "Audio")),
+        ("", "api/pipelines/songs_of_foo", ("API", "Pipelines", "Image")),
+        ('OutputParam("audios")', "api/pipelines/old/bar_two", ("API", "Pipelines", "Image", "Old")),
     ],
 )
 def test_a_page_in_a_checkout_that_parts_them_by_what_they_make(

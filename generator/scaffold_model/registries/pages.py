@@ -165,7 +165,10 @@ def _section(
 
 
 def _pipelines_section(pages: list[toc.Item], top: tuple[str, ...], local: str, wanted: str) -> tuple[str, ...]:
-    """The section of what the pipelines make, where there are such, and within it that of the other pages of the folder."""
+    """The section of the page whose name this one extends; else of what the pipelines make, and there of its folder."""
+    extended = _extended(pages, local)
+    if extended is not None:
+        return extended.section
     sections = {item.section for item in pages}
     of_kind = [each for each in sections if len(each) == len(top) + 1 and each[-1].lower() == wanted]
     top = of_kind[0] if of_kind else top
@@ -173,6 +176,14 @@ def _pipelines_section(pages: list[toc.Item], top: tuple[str, ...], local: str, 
     kin = Counter(item.section for item in pages if item.local.rsplit("/", 1)[0] == folder)
     nested = kin.most_common(1)[0][0] if kin and folder.count("/") > 1 else top
     return nested if nested[: len(top)] == top else top
+
+
+def _extended(pages: list[toc.Item], local: str) -> toc.Item | None:
+    """The page whose name and further words are the name of this one: ``sana`` for ``sana_video``. Families stay together."""
+    words = local.split("_")
+    by_name = {item.local: item for item in pages}
+    names = ("_".join(words[:count]) for count in range(len(words) - 1, 0, -1))
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def modality(snapshot: Snapshot, paths: Mapping[str, str], documents: tuple[str, ...], text: str) -> str:
