@@ -117,7 +117,7 @@ def _other_spelling(snapshot: Snapshot, place: str) -> str | None:
 
 
 def _check_registries(spec: ModelSpec, snapshot: Snapshot) -> None:
-    """The registries that the answers ask for; a missing one must not be passed over in silence."""
+    """The registries that every run reads, and those that the answers ask for: a missing one must not be passed over."""
     check_registries(snapshot)
     need(snapshot, "src/diffusers/models/transformers/__init__.py", "    from .")
     need(snapshot, "docs/source/en/_toctree.yml", "- local: api/models/")

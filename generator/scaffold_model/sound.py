@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .code.folding import fold
 from .code.syntax import parse
@@ -64,6 +65,7 @@ def read_python(path: str, text: str) -> None:
         parse(text)
 
 
+@lru_cache(maxsize=8)
 def _yaml_error(text: str) -> str | None:
     """None for valid YAML, else where it is not, in words."""
     import yaml

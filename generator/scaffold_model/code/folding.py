@@ -217,9 +217,8 @@ def _plain(text: str, line: int) -> Plain:
         key, _, names = opening.partition('"]')
     assigns = names.startswith(" = ")
     if not rest:
-        return Plain(
-            key, line, line, names if imports else names[names.index("[") + 1 : names.rindex("]")], 0, assigns
-        )
+        listed = names if imports else names[names.index("[") + 1 : names.rindex("]")]
+        return Plain(key, line, line, listed, 0, assigns)
     # Below the brackets of a call may be those of its list.
     below = 2 if names.endswith("(") and not imports else 1
     rows = rest.split("\n", 1)[1] if below == 2 else rest

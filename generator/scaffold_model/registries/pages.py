@@ -72,13 +72,18 @@ def _guides(snapshot: Snapshot, items: tuple[toc.Item, ...], listed: set[str], n
 
 def _is_guide(local: str, topics: Collection[str]) -> bool:
     """Whether a guide is called like a page, or like one and more words."""
-    words = _stem(local).split("_")
-    return any("_".join(words[:count]) in topics for count in range(1, len(words) + 1))
+    return any(name in topics for name in _without_last_words(_stem(local)))
 
 
 def _stem(local: str) -> str:
     """The name of a page as a module's name would be."""
     return _NO_WORD.sub("_", local.rsplit("/", 1)[-1])
+
+
+def _without_last_words(name: str) -> Iterator[str]:
+    """The name, and what it is without its last word, without its last two, and so on."""
+    words = name.split("_")
+    return ("_".join(words[:count]) for count in range(len(words), 0, -1))
 
 
 def _page(
@@ -180,10 +185,8 @@ def _pipelines_section(pages: list[toc.Item], top: tuple[str, ...], local: str, 
 
 def _extended(pages: list[toc.Item], local: str) -> toc.Item | None:
     """The page whose name and further words are the name of this one: ``sana`` for ``sana_video``. Families stay together."""
-    words = local.split("_")
     by_name = {item.local: item for item in pages}
-    names = ("_".join(words[:count]) for count in range(len(words) - 1, 0, -1))
-    return next((by_name[name] for name in names if name in by_name), None)
+    return next((by_name[name] for name in _without_last_words(local) if name in by_name), None)
 
 
 def modality(snapshot: Snapshot, paths: Mapping[str, str], documents: tuple[str, ...], text: str) -> str:
