@@ -278,6 +278,38 @@ def test_a_class_that_the_user_has_to_make_is_a_notice() -> None:
     assert any("FooCondition is public in its package" in notice for notice in result.notices)
 
 
+def test_a_class_that_the_user_has_to_make_is_exported_where_a_docstring_links_to_it_by_its_bare_name() -> None:
+    files = dict(FOO)
+    files[f"{SRC}/pipelines/foo/pipeline_foo.py"] += (
+        "\n    def __call__(\n        self,\n        action: FooCondition | None = None,\n    ):\n"
+        '        """See [`FooCondition`]."""\n\n\nclass FooCondition:\n    pass\n'
+    )
+    assert "FooCondition" in names(discover(Snapshot(None, files)))
+
+
+def test_a_class_of_an_old_package_that_a_page_documents_by_its_bare_name_is_exported() -> None:
+    root = {f"{SRC}/__init__.py": '_import_structure = {}\n_import_structure["pipelines"] = ["FooPipeline"]\n'}
+    files = {**FOO, **root}
+    files[f"{SRC}/pipelines/foo/pipeline_foo.py"] += "\n\nclass FooCondition:\n    pass\n"
+    assert names(discover(Snapshot(None, files))) == ["FooPipeline"]
+    page = {"docs/source/en/api/pipelines/foo.md": "# Foo\n\n[[autodoc]] FooCondition\n"}
+    assert names(discover(Snapshot(None, {**files, **page}))) == ["FooCondition", "FooPipeline"]
+
+
+def test_what_a_method_of_every_model_takes_is_exported() -> None:
+    modeling = (
+        "class ModelMixin:\n"
+        "    def enable_foo(self, *, config: Union[FooConfig, Bar, None], other: torch.Tensor) -> None:\n        pass\n\n"
+        "    def _enable(self, config: Private):\n        pass\n"
+    )
+    files = {
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        f"{SRC}/models/modeling_utils.py": modeling,
+        f"{SRC}/models/_foo.py": "class FooConfig:\n    pass\n\n\nclass Bar(FooConfig):\n    pass\n\n\nclass Private:\n    pass\n",
+    }
+    assert discover(Snapshot(None, files)).exports == (Export("FooConfig", f"{SRC}/models/_foo.py", "model", TORCH),)
+
+
 def test_the_output_of_a_new_scheduler_is_a_notice() -> None:
     result = found(
         schedulers__scheduling_foo=(
@@ -352,6 +384,55 @@ def test_a_guider_that_the_loading_of_pipelines_looks_up_is_exported() -> None:
         pipelines__pipeline_loading_utils=table,
     )
     assert names(result) == ["BaseGuidance"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["from ...guiders import FooGuidance", "from ..guiders.foo import (\n    Other,\n    FooGuidance,\n)"],
+)
+@pytest.mark.parametrize("module", ["pipelines__foo__pipeline_foo", "modular_pipelines__foo__denoise"])
+def test_a_guider_that_a_pipeline_or_a_block_can_hold_is_exported(module: str, statement: str) -> None:
+    """A saved pipeline names it as a class of the library's root."""
+    guiders = {
+        "guiders__INIT": "if is_torch_available():\n    from .foo import FooGuidance\n    from .bar import BarGuidance\n",
+        "guiders__foo": "class FooGuidance(BaseGuidance):\n    pass\n",
+        "guiders__bar": "class BarGuidance(BaseGuidance):\n    pass\n",
+    }
+    assert names(found(**guiders)) == []
+    assert names(found(**guiders, **{module: "# Not BarGuidance.\n"})) == []
+    assert found(**guiders, **{module: f"import torch\n{statement}\n"}).exports == (
+        Export("FooGuidance", f"{SRC}/guiders/foo.py", "model", TORCH),
+    )
+
+
+def test_a_guide_joins_the_others_of_its_folder_where_all_are_in_one_section() -> None:
+    toctree = """\
+- title: Quantization
+  sections:
+  - local: quantization/overview
+    title: Getting started
+  - local: quantization/bar
+    title: Bar
+- title: Training
+  sections:
+  - local: training/overview
+    title: Overview
+- title: Methods
+  sections:
+  - local: training/lora
+    title: LoRA
+"""
+    files = {
+        f"{SRC}/__init__.py": "_import_structure = {}\n",
+        "docs/source/en/_toctree.yml": toctree,
+        "docs/source/en/quantization/bar.md": "# Bar\n",
+        "docs/source/en/quantization/foo.md": "<!-- # Licensed -->\n\n# Foo\n",
+        "docs/source/en/training/foo.md": "# Foo\n",
+        "docs/source/en/unknown/foo.md": "# Foo\n",
+    }
+    assert [(page.local, page.title, page.section) for page in discover(Snapshot(None, files)).pages] == [
+        ("quantization/foo", "Foo", ("Quantization",))
+    ]
 
 
 def test_a_guide_to_something_new_joins_the_guides_that_are_called_like_pipelines() -> None:
@@ -598,11 +679,6 @@ def test_helper_classes_that_nothing_decides_are_named_with_the_reason() -> None
             "class OldConfig(QuantizationConfigMixin):\n    pass\n\n\n"
             "class NewConfig(QuantizationConfigMixin):\n    pass\n\n\nclass Helper:\n    pass\n"
         ),
-        models__modeling_utils=(
-            "class ModelMixin:\n    def _inner(self, given: Inner):\n        pass\n\n"
-            "    def enable(self, *, config: Union[Given, None], other: torch.Tensor):\n        pass\n"
-        ),
-        models___parallel="@dataclass\nclass Given:\n    pass\n\n\nclass Inner:\n    pass\n",
         modular_pipelines__INIT=(
             '_import_structure = {}\n_import_structure["modular_pipeline"] = ["OneBlocks", "TwoBlocks"]\n'
             "if TYPE_CHECKING:\n    from .modular_pipeline import OneBlocks, TwoBlocks\n"
@@ -620,15 +696,13 @@ def test_helper_classes_that_nothing_decides_are_named_with_the_reason() -> None
     )
     assert [notice.split(": ", 1)[0].removeprefix(f"{SRC}/") for notice in result.notices] == [
         "quantizers/quantization_config.py",
-        "models/_parallel.py",
         "modular_pipelines/modular_pipeline.py",
     ]
     assert [notice.split(": ", 1)[1].split(" ", 1)[0] for notice in result.notices] == [
         "NewConfig",
-        "Given",
         "ThreeBlocks",
     ]
-    assert "under the guard of the library that they need" in result.notices[0]
+    assert "auto.py maps no key to" in result.notices[0]
 
 
 def test_a_condition_on_a_version_is_no_backend_of_a_new_package() -> None:

@@ -3,10 +3,10 @@
     python tools/pull_requests.py CLONE --since 2024-01-01     every commit since then that registered what it defines
     python tools/pull_requests.py CLONE 39e1f7eaa4 04717fd861   only these
 
-The state is the tree of a commit with the registries that it edited as they were before it; what `register` makes of it is
-compared with what the commit registered, in every required registry: module, backend group, section, key of the mapping.
-Looked at is what the commit defines, in files that it added or changed. What is missing may be named by a notice, with the
-reason. A second run must change nothing. Needs a clone with history, which is only read.
+The state is the tree of a commit with the registries that it edited as they were before it, and without placeholders in
+new modules. What `register` makes of it is compared with what the commit registered, in every required registry: module,
+backend group, section, key of the mapping. Looked at is what the commit defines, in files that it added or changed. What
+is missing may be named by a notice, with the reason. A second run must change nothing. Needs a clone with history, which is only read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from scaffold_model.audit.history import texts_at
 from scaffold_model.checkout import git
 from scaffold_model.registration import register
-from scaffold_model.registries import REGISTRIES
+from scaffold_model.registries import REGISTRIES, dummy_objects
 from scaffold_model.registries.base import ROOT
 from scaffold_model.registries.pages import DOCS
 from scaffold_model.snapshot import Snapshot
@@ -47,7 +47,7 @@ class Case:
         extra: What `register` added and the commit did not.
         repeated: The files that a second run would change.
         same: The registry files that come out as in the commit, byte for byte.
-        edited: The registry files that the commit edited.
+        edited: The registry files that the commit edited, or that hold placeholders and are new with it.
     """
 
     commit: str
@@ -80,9 +80,14 @@ def replay(tree: Path, commit: str) -> Case | None:
     places = {path for registry in REGISTRIES for path in registry_paths(registry, wanted)}
     past = texts_at(tree, "HEAD^", [path for path, state in changed.items() if state == "M"])
     texts = {path: text for path, text in past.items() if path in places}
-    before = wanted.overlaid(texts)
-    defined = set(_defined(changed, wanted, past))
-    listed, had = _facts(wanted), _facts(before)
+    # Placeholders are generated, so those of a new backend are not there either; other new registries are new code.
+    gone = [path for path, state in changed.items() if state == "A" and dummy_objects.is_path(path)]
+    edited = {path: wanted.read(path) for path in (*texts, *gone)}
+    defined, listed = set(_defined(changed, wanted, past)), _facts(wanted)
+    for path in gone:
+        (tree / path).unlink()
+    before = Snapshot(tree, texts)
+    had = _facts(before)
     case = Case(commit[:10], git(tree, "log", "-1", "--format=%s"))
     case.wanted = {fact for fact in listed - had if _names(fact) & defined}
     if not case.wanted:
@@ -96,8 +101,8 @@ def replay(tree: Path, commit: str) -> Case | None:
         (case.noticed if noticed else case.missing).append(fact)
     case.extra = sorted(added - (listed - had))
     case.repeated = [edit.path for edit in register(made).edits]
-    case.edited = len(texts)
-    case.same = sum(made.read(path) == wanted.read(path) for path in texts)
+    case.edited = len(edited)
+    case.same = sum(made.read(path) == text for path, text in edited.items())
     return case
 
 

@@ -24,15 +24,13 @@ from typing import Any
 from scaffold_model.conventions import detect
 from scaffold_model.discovery import discover
 from scaffold_model.practice import lay_out, wheel_cache, wheel_of
-from scaffold_model.registries import REGISTRIES, Listed, Registry
+from scaffold_model.registries import REGISTRIES, Listed, Registry, dummy_objects
 from scaffold_model.registries.base import ROOT
 from scaffold_model.scanning import Scanner
 from scaffold_model.snapshot import Snapshot
+from scaffold_model.stale import registry_paths
 
-#: The modules of the package that list what others define; of the newer release only the new ones are kept.
-_LISTS = ("*/__init__.py", "*/*/__init__.py", "utils/dummy_*.py")
 _DEFINITION = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
-_OTHERS = ("__init__.py", "modular_pipelines/modular_pipeline.py")
 
 
 @dataclass
@@ -79,10 +77,9 @@ def _unpacked(version: str, folder: Path) -> Path:
     return root
 
 
-def _registry_files(root: Path) -> set[str]:
-    package = root / ROOT
-    found = {path for pattern in _LISTS for path in package.glob(pattern)} | {package / name for name in _OTHERS}
-    return {path.relative_to(root).as_posix() for path in found if path.is_file()}
+def _lists(snapshot: Snapshot) -> set[str]:
+    """The modules that list what others define."""
+    return {path for registry in REGISTRIES for path in registry_paths(registry, snapshot)}
 
 
 def _run(root: Path) -> dict[str, Any]:
@@ -102,8 +99,13 @@ def compare(older: str, newer: str) -> Pair:
         before, wanted = _unpacked(older, folder), _unpacked(newer, folder)
         (folder / "made").mkdir()
         made = _unpacked(newer, folder / "made")
-        for path in _registry_files(before) & _registry_files(made):
-            (made / path).write_bytes((before / path).read_bytes())
+        known = _lists(Snapshot(before))
+        for path in _lists(Snapshot(made)):
+            if path in known:
+                (made / path).write_bytes((before / path).read_bytes())
+            elif dummy_objects.is_path(path):
+                # What nobody writes by hand; other new lists are those of new packages.
+                (made / path).unlink()
         subprocess.run(["git", "-C", str(made), "init", "--quiet"], check=True)
         notices = _run(made)["notices"]
         pair.repeated = [edit["path"] for edit in _run(made)["edited"]]
@@ -145,10 +147,12 @@ def _differences(wanted: Snapshot, made: Snapshot, names: set[str]) -> Iterator[
     """What the registries say of ``names`` otherwise than in the release, each registry at all places where it lists them."""
     conventions = detect(wanted)
     exports = [export for export in discover(made).exports if export.name in names]
+    # What the root has already is no export of its own, where the rules only tell what it lacks.
+    others = names - {export.name for export in exports}
     for registry in REGISTRIES:
         entries = [entry for export in exports for entry in registry.entries(export, conventions, wanted)]
-        objects = {entry.object for entry in entries}
-        for path in sorted({entry.path for entry in entries}):
+        objects = {entry.object for entry in entries} | others
+        for path in sorted({entry.path for entry in entries} | set(registry_paths(registry, wanted))):
             real, ours = ({_facts(item) for item in _listed(registry, one, path)} for one in (wanted, made))
             for fact in sorted(real ^ ours, key=repr):
                 if fact[0] in objects:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from .helper_classes import find_arguments, find_quantization
 from .hooks_guiders import find_guiders, find_hooks, new_guiders
 from .loader_mixins import find_mixins
 from .plan import Export, Kind
@@ -54,6 +55,7 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     """Everything that must be registered, registered or not; a scanner of the same snapshot saves the scan."""
     scanner = scanner or Scanner(snapshot)
     exports = [*_by_rule(scanner), *find_mixins(scanner), *find_hooks(scanner), *find_guiders(scanner)]
+    exports += [*find_arguments(scanner), *find_quantization(scanner)]
     exports.extend(_blocks(scanner, [export for export in exports if export.kind == "modular pipeline"]))
     exports.extend(_kin(scanner, {export.name for export in exports}))
     components = sorted(_components(scanner))

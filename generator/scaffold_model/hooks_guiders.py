@@ -33,7 +33,10 @@ def find_hooks(scanner: Scanner) -> Iterator[Export]:
 
 
 def find_guiders(scanner: Scanner) -> Iterator[Export]:
-    """The guiders that a pipeline's test, or the loading of pipelines, takes from the root."""
+    """The guiders that a pipeline's test takes from the root, or that loading a pipeline looks up there.
+
+    A component is saved as ``["diffusers", "FooGuidance"]``: one that a pipeline or a block can hold must be there.
+    """
     known = [
         Export(name, f"{ROOT}/guiders/{key.module}.py", "model", TORCH)
         for key in _keys(scanner, "guiders")
@@ -42,7 +45,18 @@ def find_guiders(scanner: Scanner) -> Iterator[Export]:
     fresh = [export for export in (*known, *new_guiders(scanner)) if export.name not in scanner.root]
     if fresh:
         asked = scanner.asked_of_root("pipelines", "modular_pipelines", "guiders") | scanner.loadable
-        yield from (export for export in fresh if export.name in asked)
+        yield from (export for export in fresh if export.name in asked or _is_component(scanner, export.name))
+
+
+def _is_component(scanner: Scanner, name: str) -> bool:
+    """Whether a module of a pipeline takes the guider from its folder."""
+    taken = re.compile(rf"\nfrom \.+guiders[\w.]* import (?:\([^)]*\b{name}\b|[^\n(]*\b{name}\b)")
+    return any(
+        name in text and taken.search(text)
+        for area in ("pipelines", "modular_pipelines")
+        for path in scanner.snapshot.walk(f"{ROOT}/{area}")
+        for text in [scanner.snapshot.read(path) or ""]
+    )
 
 
 def new_guiders(scanner: Scanner) -> list[Export]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Kind = Literal["model", "scheduler", "pipeline", "modular pipeline", "blocks", "LoRA mixin", "loader mixin"]
+Kind = Literal[
+    "model", "scheduler", "pipeline", "modular pipeline", "blocks", "LoRA mixin", "loader mixin", "quantization"
+]
 Severity = Literal["error", "warning", "hint"]
 
 

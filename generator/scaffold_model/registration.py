@@ -10,7 +10,7 @@ from . import guard
 from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
-from .plan import Plan, PlanBuilder, Registered
+from .plan import NewFile, Plan, PlanBuilder, Registered
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
 from .registries.base import ROOT, Page, of_name
 from .registries.pages import LONG_TITLE
@@ -89,9 +89,15 @@ def register(
         notices = [*_notices(normal.snapshot, conventions, found, also), *_long_titles(found), *moved(normal.snapshot)]
     _prove(normal, entries)
     builder = PlanBuilder()
+    created: list[NewFile] = []
     for path, text in normal.edited.items():
-        builder.edit(path, snapshot.read(path) or "", normal.restored(path, text))
+        before = snapshot.read(path)
+        if before is None:
+            created.append(NewFile(path, text))
+        else:
+            builder.edit(path, before, normal.restored(path, text))
     return Plan(
+        new_files=tuple(created),
         edits=builder.edits(),
         entries=tuple(
             Registered(entry.registry, entry.object, entry.path, entry.text_key if entry.several else "")
@@ -249,6 +255,8 @@ def _is_wanted(subject: Subject, only: Collection[str]) -> bool:
 
 def _source(snapshot: Snapshot, entry: Entry) -> str:
     text = snapshot.read(entry.path)
+    if text is None and entry.start:
+        return entry.start
     if text is None:
         raise AnchorNotFound(entry.path, "the file")
     return text

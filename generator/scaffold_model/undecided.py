@@ -96,11 +96,11 @@ class Undecided:
     @cached_property
     def _open(self) -> list[ClassSite]:
         packages = {package_of(path) for path in self.fresh} - {""}
+        asked = self.scanner.asked_of_root("pipelines")
         return [
             site
-            for sites in self.scanner.sites.values()
-            for site in sites
-            if package_of(site.path) in packages and site.path.startswith(f"{ROOT}/pipelines/")
+            for site in self.scanner.by_area["pipelines"]
+            if package_of(site.path) in packages or site.name in asked
             if site.name not in self.decided and site.name not in self.scanner.root and site.name[0] != "_"
         ]
 
@@ -116,6 +116,8 @@ class Undecided:
             # A user gets hold of a component at the root, unless its own tests and scripts go to its module for it.
             # A release has neither, so that nothing is known there.
             return self._is_component(site) and self._has_tests and not self._is_imported_by_module(site.name)
+        if self._is_argument(site):
+            return self._is_linked(site)
         return self._is_new_output(site) and (self._is_public_output(site) or self._kin_is_at_root(site))
 
     def _is_in_model_module(self, site: ClassSite) -> bool:
@@ -149,10 +151,13 @@ class Undecided:
         return users <= self.fresh if users else site.path in self.fresh
 
     def _is_public_output(self, site: ClassSite) -> bool:
-        """Both halves of the package list it, and a docstring links to it by its bare name, as to what the root has."""
-        halves = all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES)
+        """Both halves of the package list it, and a docstring links to it."""
+        return all(site.name in self._listed(site, half) for half, _ in PACKAGE_HALVES) and self._is_linked(site)
+
+    def _is_linked(self, site: ClassSite) -> bool:
+        """Whether a docstring links to it by its bare name, as to what the root has."""
         link = re.compile(rf"\[`~?{site.name}`\]")
-        return halves and any(link.search(text) for _, text in self._sources(site))
+        return any(link.search(text) for _, text in self._sources(site))
 
     def _kin_is_at_root(self, site: ClassSite) -> bool:
         kin = self._kin(site)

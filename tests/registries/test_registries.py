@@ -21,6 +21,7 @@ HELPERS = {
     "pages",
     "paths",
     "positions",
+    "quantization",
 }
 EVERY: tuple[Registry, ...] = (*REGISTRIES, *OPTIONAL)
 

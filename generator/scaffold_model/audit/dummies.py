@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Literal
 
-from ..registries import dummy_objects, init_reading, paths
+from ..registries import dummy_objects, init_reading, quantization
 from ..registries.base import Entry, Listed, Listing
 from .order import misplaced
 from .problem import Problem, Repair, problem
-from .view import DUMMIES, HALVES, ROOT_INIT, View
+from .view import DUMMIES, ROOT_INIT, View
 
 NAME = dummy_objects.NAME
 
@@ -28,8 +28,6 @@ def check(view: View, stale: set[str]) -> Iterator[Problem]:
         if name.startswith("dummy_") and name.endswith("_objects.py")
     }
     wanted, tolerated = _wanted(view)
-    root = view.inits[ROOT_INIT]
-    unusual = {spot.name for half in HALVES for spot in root.spots[half] if spot.module not in paths.EXPORTED}
     have: dict[str, list[tuple[str, Listed]]] = defaultdict(list)
     for path, items in listed.items():
         for item in items:
@@ -41,10 +39,6 @@ def check(view: View, stale: set[str]) -> Iterator[Problem]:
             if path not in listed or any(where in (path, *tolerated[name]) for where, _ in have[name]):
                 continue
             strays = [(where, item) for where, item in have[name] if where not in places]
-            if strays and name in unusual:
-                # The groups of quantizers are called after their packages, whatever their guards ask for.
-                have[name] = []
-                continue
             if strays:
                 where, item = strays[0]
                 yield problem(
@@ -79,41 +73,37 @@ def _wanted(view: View) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     source = view.text(ROOT_INIT)
     root = view.inits[ROOT_INIT]
     found: dict[str, list[str]] = {}
-    known: dict[tuple[str, ...], str] = {}
-
-    def path_of(backends: tuple[str, ...]) -> str:
-        if backends not in known:
-            known[backends] = dummy_path(init_reading.guard_of(source, backends))
-        return known[backends]
-
+    modules = _modules(source)
     halves: dict[str, dict[str, list[str]]] = {}
     for half in ("types", "structure"):
         names: dict[str, list[str]] = defaultdict(list)
         for spot in root.spots[half]:
-            if spot.backends and path_of(spot.backends) not in names[spot.name]:
-                names[spot.name].append(path_of(spot.backends))
+            if spot.backends and modules[spot.suite] not in names[spot.name]:
+                names[spot.name].append(modules[spot.suite])
         halves[half] = names
         for name, places in names.items():
             found.setdefault(name, places)
     for export in view.exports.values():
-        if export.kind not in ("LoRA mixin", "loader mixin"):
-            found.setdefault(export.name, [path_of(tuple(sorted(export.backends)))])
+        if export.kind == "quantization":
+            module = quantization.placeholders(view.snapshot, export.name)
+            found.setdefault(export.name, [f"{DUMMIES}/{module}.py"])
+        elif export.kind not in ("LoRA mixin", "loader mixin"):
+            guard = init_reading.guard_of(source, tuple(sorted(export.backends)))
+            found.setdefault(export.name, [dummy_objects.path_for(guard)])
     return {name: places for name, places in found.items() if places}, halves["structure"]
 
 
-def dummy_path(guard: tuple[str, ...]) -> str:
-    """The module of a backend group; the repository's own script knows no other conditions."""
-    guard = init_reading.installed(guard)
-    return f"{DUMMIES}/dummy_{'pt' if guard == ('torch',) else '_and_'.join(guard)}_objects.py"
+def _modules(source: str) -> list[str]:
+    """The module that stands in for each suite of the root."""
+    return [dummy_objects.path_of(source, suite) for suite in init_reading.suites(source)]
 
 
 def _duplicates_and_order(view: View, listed: dict[str, Listing]) -> Iterator[Problem]:
     rank: dict[str, dict[str, int]] = defaultdict(dict)
-    source = view.text(ROOT_INIT)
+    modules = _modules(view.text(ROOT_INIT))
     for index, spot in enumerate(view.inits[ROOT_INIT].spots["types"]):
         if spot.backends:
-            path = dummy_path(init_reading.guard_of(source, spot.backends))
-            rank[path].setdefault(spot.name, index)
+            rank[modules[spot.suite]].setdefault(spot.name, index)
     for path, items in listed.items():
         seen: dict[str, int] = {}
         ranked: list[Listed] = []

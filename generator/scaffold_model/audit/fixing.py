@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..code.syntax import parse
 from ..errors import ScaffoldError
-from ..plan import Plan, PlanBuilder, Registered, merge_plans
+from ..plan import NewFile, Plan, PlanBuilder, Registered, merge_plans
 from ..registration import register
 from ..registries import OPTIONAL, REGISTRIES, dummy_objects, init_reading
 from ..registries.base import ROOT, Entry, Registry
@@ -125,28 +125,33 @@ class _Editor:
         if entry.registry != dummy_objects.NAME:
             return entry
         root = self.read(f"{ROOT}/__init__.py")
-        items = [*init_reading.listed(root, "types"), *init_reading.listed(root, "structure")]
-        stem = entry.path.rsplit("/", 1)[1].removeprefix("dummy_").removesuffix("_objects.py")
-        for item in items:
-            guard = init_reading.installed(init_reading.guard_of(root, item.backends))
-            if item.object == entry.object and ("pt" if guard == ("torch",) else "_and_".join(guard)) == stem:
-                order = tuple(one.object for one in items if one.backends == item.backends)
-                return replace(entry, backends=guard, order=tuple(dict.fromkeys(order)))
+        keys = [*init_reading.keys(root, "types"), *init_reading.keys(root, "structure")]
+        beside = [key for key in keys if dummy_objects.path_of(root, key.suite) == entry.path]
+        for key in beside:
+            if key.holds(entry.object):
+                guard = init_reading.installed(init_reading.guard_of(root, key.suite.backends))
+                order = tuple(dict.fromkeys(name for one in beside for name in one.names))
+                return replace(entry, backends=guard, order=order)
         return entry
 
     def overlay(self) -> dict[str, str]:
         return {path: self._restored(path, text) for path, text in self.texts.items() if self._is_changed(path)}
 
     def take(self, plan: Plan) -> None:
-        for edit in plan.edits:
-            self.texts[edit.path] = edit.after.replace("\r\n", "\n") if _is_crlf(edit.after) else edit.after
+        for path, text in plan.overlay().items():
+            self.texts[path] = text.replace("\r\n", "\n") if _is_crlf(text) else text
         self.entries.extend(plan.entries)
 
     def plan(self) -> Plan:
         builder = PlanBuilder()
+        created: list[NewFile] = []
         for path, text in self.texts.items():
-            builder.edit(path, self.snapshot.read(path) or "", self._restored(path, text))
-        return Plan(edits=builder.edits(), entries=tuple(self.entries))
+            before = self.snapshot.read(path)
+            if before is not None:
+                builder.edit(path, before, self._restored(path, text))
+            elif text:
+                created.append(NewFile(path, text))
+        return Plan(new_files=tuple(created), edits=builder.edits(), entries=tuple(self.entries))
 
     def _restored(self, path: str, text: str) -> str:
         return text.replace("\n", "\r\n") if _is_crlf(self.snapshot.read(path) or "") else text

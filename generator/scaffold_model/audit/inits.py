@@ -64,7 +64,7 @@ def wanted(view: View, gone: set[tuple[str, str, str]]) -> dict[str, set[str]]:
                 if (init.path, half, spot.name) not in gone:
                     names[init.path].add(spot.name)
     for export in view.exports.values():
-        if area(export) in paths.EXPORTED:
+        if paths.is_exported(export):
             names[ROOT_INIT].add(export.name)
         if area(export) in (*GROUPED, "loaders") and export.path.count("/") > 2:
             names[f"{ROOT}/{area(export)}/__init__.py"].add(export.name)

@@ -58,6 +58,7 @@ class Entry:
         order: Names in the order that neighbours should have, where a registry follows another one.
         width: The longest line that the checkout's formatter leaves alone.
         several: Whether the object may be listed under other keys as well.
+        start: What the file begins with where there is none yet; empty where there must be one.
     """
 
     registry: str
@@ -69,6 +70,7 @@ class Entry:
     order: tuple[str, ...] = ()
     width: int = 119
     several: bool = False
+    start: str = ""
 
     def is_listed_as(self, item: Listed) -> bool:
         """Whether ``item`` is this entry."""

@@ -28,6 +28,7 @@ class Suite:
         guard: The backends in the order in which they are asked for.
         body: The statements, with a stand-in for every run of plain ones.
         dense: Whether two of them stand in a run.
+        placeholders: The module that stands in for them in the TYPE_CHECKING half, where one does.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Suite:
     guard: tuple[str, ...]
     body: list[ast.stmt]
     dense: bool = False
+    placeholders: str = ""
 
     @property
     def backends(self) -> tuple[str, ...]:

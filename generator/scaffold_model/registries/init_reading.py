@@ -23,8 +23,9 @@ _TARGETS = {"structure": STRUCTURE, "types": ""}
 def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
     found: list[Suite] = []
 
-    def visit(body: list[ast.stmt], group: tuple[str, ...], typed: bool) -> None:
-        found.append(Suite(len(found), "types" if typed or not lazy else "structure", group, body))
+    def visit(body: list[ast.stmt], group: tuple[str, ...], typed: bool, placeholders: str = "") -> None:
+        half = "types" if typed or not lazy else "structure"
+        found.append(Suite(len(found), half, group, body, placeholders=placeholders))
         for statement in body:
             if isinstance(statement, ast.If):
                 names = {node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)}
@@ -36,10 +37,17 @@ def _suites(tree: ast.Module, lazy: bool) -> tuple[Suite, ...]:
             elif isinstance(statement, ast.Try):
                 tests = [inner.test for inner in statement.body if isinstance(inner, ast.If)]
                 asked = [backend for test in tests for backend in _backends(test)]
-                visit(statement.orelse, _joined(group, asked), typed)
+                visit(statement.orelse, _joined(group, asked), typed, _placeholders(statement))
 
     visit(tree.body, (), False)
     return tuple(found)
+
+
+def _placeholders(statement: ast.Try) -> str:
+    """``dummy_pt_objects`` of ``from .utils.dummy_pt_objects import *``."""
+    bodies = (node for handler in statement.handlers for node in handler.body if isinstance(node, ast.ImportFrom))
+    modules = [node.module or "" for node in bodies if is_dummy(node.module or "")]
+    return modules[0].removeprefix("utils.") if modules else ""
 
 
 @lru_cache(maxsize=64)

@@ -51,8 +51,27 @@ def find_pages(snapshot: Snapshot, paths: Mapping[str, str], new: Collection[str
             local = path.removeprefix(f"{DOCS}/").removesuffix(".md")
             if local not in listed:
                 yield _page(snapshot, paths, items, area, local, snapshot.read(path) or "")
+    guides = _beside_one_another(snapshot, items, listed)
+    yield from guides
     if new:
-        yield from _guides(snapshot, items, listed, new)
+        taken = listed.union(guide.local for guide in guides)
+        yield from _guides(snapshot, items, taken, new)
+
+
+def _beside_one_another(snapshot: Snapshot, items: tuple[toc.Item, ...], listed: set[str]) -> list[Page]:
+    """Guides of the folders all of whose pages are in one section, such as those to quantization."""
+    sections: dict[str, set[tuple[str, ...]]] = {}
+    for item in items:
+        if item.local.count("/") == 1:
+            sections.setdefault(item.local.split("/")[0], set()).add(item.section)
+    return [
+        Page(local, heading(snapshot.read(f"{DOCS}/{local}.md") or "") or local, next(iter(places)))
+        for folder, places in sections.items()
+        if folder != "api" and len(places) == 1
+        for file in snapshot.files(f"{DOCS}/{folder}")
+        for local in [f"{folder}/{file.removesuffix('.md')}"]
+        if file.endswith(".md") and local not in listed
+    ]
 
 
 def _guides(snapshot: Snapshot, items: tuple[toc.Item, ...], listed: set[str], new: Collection[str]) -> Iterator[Page]:

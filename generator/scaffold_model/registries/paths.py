@@ -13,6 +13,11 @@ PLAIN = ("hooks", "guiders")
 EXPORTED = (*PACKAGED, "models", *PLAIN)
 
 
+def is_exported(subject: Subject) -> TypeGuard[Export]:
+    """Whether ``subject`` is what the root lists, guarded by backends that have placeholders."""
+    return isinstance(subject, Export) and (area(subject) in EXPORTED or subject.kind == "quantization")
+
+
 def module_of(export: Export) -> tuple[str, ...]:
     """The parts of the export's module below its area: ``("flux", "pipeline_flux")``."""
     return tuple(export.path.removesuffix(".py").split("/")[3:])

@@ -41,8 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..plan import Export
-from . import init_reading, lazy_init, paths, positions
+from . import init_reading, lazy_init, paths, positions, quantization
 from .base import ROOT, Entry, Listing, Subject, area
 
 if TYPE_CHECKING:
@@ -54,8 +53,12 @@ PATH = f"{ROOT}/__init__.py"
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
-    if isinstance(subject, Export) and area(subject) in paths.EXPORTED:
+    if not paths.is_exported(subject):
+        return
+    if subject.kind != "quantization":
         yield Entry(NAME, PATH, subject.name, area(subject), backends=subject.backends, width=conventions.line_length)
+    else:
+        yield from quantization.entries(NAME, "structure", subject, conventions, snapshot)
 
 
 def listed(source: str) -> Listing:
@@ -63,6 +66,8 @@ def listed(source: str) -> Listing:
 
 
 def insert(source: str, entry: Entry) -> str:
+    if quantization.is_new_guard(source, entry, "structure"):
+        return quantization.insert(source, entry, "structure")
     return lazy_init.insert(
         source,
         entry,
@@ -73,4 +78,5 @@ def insert(source: str, entry: Entry) -> str:
 
 
 def remove(source: str, entry: Entry) -> str:
-    return lazy_init.remove(source, entry, "structure")
+    shorter = quantization.remove(source, entry, "structure")
+    return lazy_init.remove(source, entry, "structure") if shorter is None else shorter

@@ -35,8 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..plan import Export
-from . import init_reading, lazy_init, paths, positions
+from . import init_reading, lazy_init, paths, positions, quantization
 from .base import ROOT, Entry, Listing, Subject, area
 
 if TYPE_CHECKING:
@@ -48,8 +47,12 @@ PATH = f"{ROOT}/__init__.py"
 
 
 def entries(subject: Subject, conventions: Conventions, snapshot: Snapshot) -> Iterable[Entry]:
-    if isinstance(subject, Export) and area(subject) in paths.EXPORTED:
+    if not paths.is_exported(subject):
+        return
+    if subject.kind != "quantization":
         yield Entry(NAME, PATH, subject.name, area(subject), backends=subject.backends, width=conventions.line_length)
+    else:
+        yield from quantization.entries(NAME, "types", subject, conventions, snapshot)
 
 
 def listed(source: str) -> Listing:
@@ -57,6 +60,8 @@ def listed(source: str) -> Listing:
 
 
 def insert(source: str, entry: Entry) -> str:
+    if quantization.is_new_guard(source, entry, "types"):
+        return quantization.insert(source, entry, "types")
     return lazy_init.insert(
         source,
         entry,
@@ -67,4 +72,5 @@ def insert(source: str, entry: Entry) -> str:
 
 
 def remove(source: str, entry: Entry) -> str:
-    return lazy_init.remove(source, entry, "types")
+    shorter = quantization.remove(source, entry, "types")
+    return lazy_init.remove(source, entry, "types") if shorter is None else shorter
