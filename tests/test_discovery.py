@@ -480,16 +480,27 @@ def test_the_title_of_a_page(text: str, title: str) -> None:
     assert heading(text) == title
 
 
-def test_a_heading_as_long_as_a_sentence_is_shortened_to_the_name_of_the_page() -> None:
-    toctree = "- title: API\n  sections:\n  - local: api/pipelines/bar\n    title: Bar\n"
+@pytest.mark.parametrize(
+    ("local", "title", "registered"),
+    [
+        ("foo_one", "Foo One Pipelines for Very Many Tasks", "Foo One"),
+        ("foo_one", "Foo-One 1.5", "Foo-One"),
+        ("foo_one", "Text-to-Image Generation with FooOne", "FooOne"),
+        ("foo", "Painting with Foo (Fast Object Oil)", "Foo"),
+        ("foo", "Foo (Fast Object Oil)", "Foo (Fast Object Oil)"),
+        ("foo", "Foo1 for Painting", "Foo1 for Painting"),
+        ("foo", "FOO", "FOO"),
+    ],
+)
+def test_the_words_of_a_heading_that_are_the_name_of_the_page_are_its_title(
+    local: str, title: str, registered: str
+) -> None:
     files = {
         f"{SRC}/__init__.py": "_import_structure = {}\n",
-        "docs/source/en/_toctree.yml": toctree,
-        "docs/source/en/api/pipelines/foo_one.md": "# Foo One Pipelines for Very Many Tasks\n",
-        "docs/source/en/api/pipelines/qux.md": "# Animating very many things with Qux\n",
+        "docs/source/en/_toctree.yml": "- title: API\n  sections:\n  - local: api/pipelines/bar\n    title: Bar\n",
+        f"docs/source/en/api/pipelines/{local}.md": f"# {title}\n",
     }
-    titles = [page.title for page in discover(Snapshot(None, files)).pages]
-    assert titles == ["Foo One", "Animating very many things with Qux"]
+    assert [page.title for page in discover(Snapshot(None, files)).pages] == [registered]
 
 
 def test_hooks_with_a_config_are_exported_and_others_not() -> None:

@@ -459,11 +459,11 @@ def test_a_pipeline_added_to_an_existing_package(checkout: Path) -> None:
 
 
 def test_a_title_that_is_a_sentence_is_a_notice() -> None:
-    files = {**tree(), "docs/source/en/api/pipelines/foo.md": "# Painting Many Kinds of Things with Foo\n"}
+    files = {**tree(), "docs/source/en/api/pipelines/foo.md": "# Painting Very Many Kinds of Things\n"}
     files["docs/source/en/api/pipelines/bar.md"] = "# Bar\n"
     files["docs/source/en/_toctree.yml"] += (
         "- sections:\n  - local: api/pipelines/bar\n    title: Bar\n  title: Pipelines\n"
     )
     notices = register(Snapshot(None, files)).notices
     assert len(notices) == 1
-    assert 'api/pipelines/foo is titled "Painting Many Kinds of Things with Foo"' in notices[0]
+    assert 'api/pipelines/foo is titled "Painting Very Many Kinds of Things"' in notices[0]

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 DOCS = "docs/source/en"
 TOCTREE = f"{DOCS}/_toctree.yml"
-# Of the titles in the table of contents, nearly all have no more words.
-LONG_TITLE = 4
 _NO_WORD = re.compile(r"\W")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
@@ -119,11 +117,16 @@ def _page(
 
 
 def _own_name(title: str, local: str) -> str:
-    """The first words of a heading as long as a sentence, where they are the page's own name: ``Foo for Painting`` is Foo."""
+    """The words of a heading that are the page's own name: ``Foo for Painting`` is Foo, ``Foo (a Painter)`` stays."""
     words = title.split()
     stem = re.sub(r"\W|_", "", local.rsplit("/", 1)[-1]).lower()
-    names = [" ".join(words[:count]) for count in range(1, len(words))] if len(words) > LONG_TITLE else []
-    return next((name for name in names if re.sub(r"\W|_", "", name).lower() == stem), "")
+    spans = ((start, end) for start in range(len(words)) for end in range(start + 1, len(words) + 1))
+    for start, end in spans:
+        name = " ".join(words[start:end]).strip("(),.")
+        rest = " ".join((*words[:start], *words[end:]))
+        if re.sub(r"\W|_", "", name).lower() == stem and not re.fullmatch(r"\(.*\)", rest):
+            return name
+    return ""
 
 
 def heading(text: str) -> str:
