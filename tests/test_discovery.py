@@ -646,7 +646,7 @@ def test_on_an_untouched_head_everything_is_registered(pristine: Path) -> None:
     assert len(result.exports) > 500
 
 
-def test_a_new_module_of_hooks_gives_the_configuration_and_the_function_that_are_called_alike() -> None:
+def test_a_new_module_of_hooks_gives_what_is_called_alike_and_its_folder_lists_the_rest() -> None:
     result = found(
         hooks__INIT="if is_torch_available():\n    from .hooks import ModelHook\n    from .old import apply_old\n",
         hooks__hooks="class ModelHook:\n    pass\n",
@@ -662,6 +662,7 @@ def test_a_new_module_of_hooks_gives_the_configuration_and_the_function_that_are
         Export("TextKVCacheConfig", path, "model", TORCH),
         Export("apply_text_kv_cache", path, "model", TORCH),
     )
+    assert result.partial == ((Export("apply_other", path, "model", TORCH), "plain_package"),)
 
 
 def test_a_guider_of_a_new_module_is_listed_in_its_folder_and_at_the_root_where_a_test_takes_it_from_there() -> None:

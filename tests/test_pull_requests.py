@@ -43,6 +43,7 @@ REPLAYED = {
     "60ec6f7242": ("a quantizer without a library of its own", 4),
     "4acbfbf13b": ("a quantizer of September 2025", 4),
     "9f00c617a0": ("a quantizer from before they were guarded", 3),
+    "7d2e86a85a": ("tensor parallelism: a configuration, and a hook that only its folder lists", 6),
     "bcc20e452b": ("a class that users of a known pipeline have to make", 7),
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from .helper_classes import find_arguments, find_quantization
-from .hooks_guiders import find_guiders, find_hooks, new_guiders
+from .hooks_guiders import find_guiders, find_hooks, new_guiders, new_hooks
 from .loader_mixins import find_mixins
 from .plan import Export, Kind
 from .registries import blocks, init_reading
@@ -37,7 +37,7 @@ class Discovery:
     Attributes:
         exports: What must be registered at the root and on the way there.
         components: Models that only their own pipeline package lists, since loading a pipeline looks for them there.
-        partial: Outputs and guiders that one registry lists as it lists their neighbours, with that registry's name.
+        partial: Outputs, guiders and hooks that one registry lists as it lists their neighbours, with that registry's name.
         pages: Docs pages that belong in the table of contents.
         registered: Names that the root (for a LoRA mixin: the loaders) exports already, in either half.
         notices: What could not be decided, with the reason.
@@ -64,12 +64,13 @@ def discover(snapshot: Snapshot, scanner: Scanner | None = None) -> Discovery:
     undecided = Undecided(scanner, {export.name for export in exports}, fresh, {c.name for c in components})
     more = undecided.exports()
     guiders = [guider for guider in new_guiders(scanner) if guider not in new]
+    listed = [*guiders, *(hook for hook in new_hooks(scanner) if hook not in new)]
     paths = {site.name: site.path for sites in scanner.sites.values() for site in sites}
     names = frozenset(export.name for export in [*new, *more])
     return Discovery(
         exports=tuple(sorted({*exports, *more})),
         components=tuple(components),
-        partial=(*undecided.partial(), *((guider, "plain_package") for guider in guiders)),
+        partial=(*undecided.partial(), *((export, "plain_package") for export in listed)),
         pages=tuple(find_pages(snapshot, paths, names)),
         registered=frozenset(scanner.root) | frozenset(scanner.listed_in(f"{ROOT}/loaders/__init__.py")),
         notices=(*undecided.notices(), *helper_notices(scanner, names, guiders)),

@@ -65,6 +65,12 @@ def new_guiders(scanner: Scanner) -> list[Export]:
     return [Export(name, path, "model", TORCH) for path, text in modules for name in _GUIDER.findall(text)]
 
 
+def new_hooks(scanner: Scanner) -> list[Export]:
+    """The ``apply_*`` functions of modules that the init of their folder does not know yet: it lists all, the root few."""
+    modules = _new_modules(scanner, "hooks")
+    return [Export(name, path, "model", TORCH) for path, text in modules for name in _APPLY.findall(text)]
+
+
 def _keys(scanner: Scanner, area: str) -> list[init_blocks.Key]:
     return init_reading.keys(scanner.snapshot.read(f"{ROOT}/{area}/__init__.py") or "", "types")
 
