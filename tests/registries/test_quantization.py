@@ -10,6 +10,8 @@ from scaffold_model.audit.fixing import fix
 from scaffold_model.audit.problem import Problem
 from scaffold_model.conventions import detect
 from scaffold_model.discovery import discover
+from scaffold_model.merge import merge
+from scaffold_model.merge_driver import Labels
 from scaffold_model.registration import register
 from scaffold_model.snapshot import Snapshot
 
@@ -341,3 +343,19 @@ def test_a_placeholder_that_is_out_of_its_module_is_put_back() -> None:
     ]
     plan, _ = fix(snapshot, problems, concerned)
     assert plan.overlay() == {path: placeholder}
+
+
+def test_two_new_ones_meet_and_both_are_kept() -> None:
+    """As if one had been registered after the other; git alone leaves two conflicts."""
+    zed = {
+        path.replace("/foo", "/zed"): text
+        if path == f"{SRC}/__init__.py"
+        else text.replace("FooConfig", "ZedConfig").replace("FooQ", "ZedQ").replace("foo", "zed")
+        for path, text in tree().items()
+    }
+    root = f"{SRC}/__init__.py"
+    ours = register(Snapshot(None, tree())).overlay()[root]
+    theirs = register(Snapshot(None, zed)).overlay()[root]
+    both = register(Snapshot(None, {**zed, root: ours})).overlay()[root]
+    merged = merge(ROOT, ours, theirs, root, Labels().text_merge)
+    assert (merged.text, merged.conflicts) == (both, False)
