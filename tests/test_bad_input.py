@@ -15,7 +15,8 @@ from conftest import ROOT, clone_of, git_status, run_command
 from scaffold_model.checkout import Head
 from scaffold_model.errors import BrokenFile
 from scaffold_model.preflight import check_spec, fitted_spec
-from scaffold_model.registration import CORE, DUMMIES
+from scaffold_model.registration import CORE
+from scaffold_model.registries.dummy_objects import COMMON
 from scaffold_model.snapshot import Snapshot
 
 pytestmark = pytest.mark.checkout
@@ -315,7 +316,7 @@ def test_a_broken_registry_is_refused_through_both_doors(path: str, checkout: Pa
         target.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", [path for path in CORE if path not in DUMMIES])
+@pytest.mark.parametrize("path", [path for path in CORE if path not in COMMON])
 @pytest.mark.parametrize("spoiled", [in_a_merge, lambda text: f"{text}\n(\n"], ids=["merge", "syntax"])
 def test_what_every_run_reads_is_refused_before_anything_is_rendered(
     path: str, spoiled: Callable[[str], str], pristine: Path

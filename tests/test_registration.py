@@ -467,3 +467,31 @@ def test_a_title_that_is_a_sentence_is_a_notice() -> None:
     notices = register(Snapshot(None, files)).notices
     assert len(notices) == 1
     assert 'api/pipelines/foo is titled "Painting Very Many Kinds of Things"' in notices[0]
+
+
+@pytest.mark.checkout
+def test_a_backend_group_that_a_checkout_does_not_know_passes_its_own_gates(checkout: Path, pinned_ruff: str) -> None:
+    """The checkout's script for placeholders finds the new module and agrees with it, and the formatter with all of it."""
+    package = checkout / f"{SRC}/pipelines/foo"
+    package.mkdir()
+    consisid = (checkout / f"{SRC}/pipelines/consisid/__init__.py").read_text()
+    text = consisid.replace("opencv", "librosa").replace("consisid", "foo").replace("ConsisID", "Foo")
+    (package / "__init__.py").write_text(text)
+    (package / "pipeline_foo.py").write_text("class FooPipeline(DiffusionPipeline):\n    pass\n")
+    plan = register(Snapshot(checkout))
+    dummies = f"{SRC}/utils/dummy_torch_and_transformers_and_librosa_objects.py"
+    assert [new.path for new in plan.new_files] == [dummies]
+    assert {(entry.registry, entry.object) for entry in plan.entries} == {
+        (registry, "FooPipeline")
+        for registry in ("pipelines_structure", "pipelines_types", "root_structure", "root_types", "dummy_objects")
+    }
+    for path, written in plan.overlay().items():
+        (checkout / path).write_text(written)
+    assert not register(Snapshot(checkout))
+    for command in (
+        [sys.executable, "utils/check_dummies.py"],
+        [pinned_ruff, "check", *plan.overlay()],
+        [pinned_ruff, "format", "--check", *plan.overlay()],
+    ):
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,12 @@ def releases() -> ModuleType:
 
 @pytest.mark.parametrize(
     ("older", "newer", "registered", "noticed"),
-    [("0.39.0", "0.40.0", 43, 0), ("0.40.0", "0.41.0", 12, 1), ("0.41.0", "0.42.1", 33, 0)],
+    [
+        ("0.29.0", "0.30.0", 42, 0),
+        ("0.39.0", "0.40.0", 43, 0),
+        ("0.40.0", "0.41.0", 12, 1),
+        ("0.41.0", "0.42.1", 33, 0),
+    ],
 )
 def test_what_a_release_adds_is_registered_as_in_the_release(
     releases: ModuleType, older: str, newer: str, registered: int, noticed: int

@@ -115,26 +115,10 @@ def _package_group(scanner: Scanner, site: ClassSite, default: tuple[str, ...]) 
     package = site.path.split("/")[3]
     keys = init_reading.keys(scanner.snapshot.read(f"{ROOT}/pipelines/__init__.py") or "", "structure")
     guards = [key.suite.guard for key in keys if key.module == package and key.objects and key.suite.guard]
-    if not guards:
-        return _own_guard(scanner, site) or default
-    if any(set(guard) == set(default) for guard in guards):
-        return scanner.borrowed_group(site.path) or default
-    return guards[-1]
-
-
-def _own_guard(scanner: Scanner, site: ClassSite) -> tuple[str, ...]:
-    """The backends that the package's own init asks for before it lists the class."""
-    folder = package_of(site.path)
-    source = scanner.snapshot.read(f"{folder}/__init__.py") if folder else None
-    try:
-        keys = init_reading.keys(source or "", "structure")
-    except SyntaxError:
-        # The registry of the package refuses it, with the line.
-        return ()
-    for key in keys:
-        if any(name == site.name for name, _ in key.objects):
-            return init_reading.installed(key.suite.guard)
-    return ()
+    group = default if guards else scanner.own_guard(site) or default
+    if guards and not any(set(guard) == set(default) for guard in guards):
+        group = guards[-1]
+    return (scanner.borrowed_group(site.path) if set(group) == set(default) else ()) or group
 
 
 def _needs_torchsde(scanner: Scanner, path: str, seen: set[str]) -> bool:

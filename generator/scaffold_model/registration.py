@@ -11,7 +11,7 @@ from .conventions import Conventions, detect
 from .discovery import Discovery, discover
 from .errors import AnchorNotFound, BadInput, BrokenFile, NotACheckout
 from .plan import NewFile, Plan, PlanBuilder, Registered
-from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, modular_mapping, toctree
+from .registries import OPTIONAL, REGISTRIES, Entry, Registry, Subject, dummy_objects, modular_mapping, toctree
 from .registries.base import ROOT, Page, of_name
 from .scanning import Scanner
 from .snapshot import Snapshot
@@ -22,7 +22,6 @@ from .stale import notices as stale_notices
 # Of the titles in the table of contents, nearly all have no more words.
 LONG_TITLE = 4
 PACKAGE_REGISTRIES = ("package_structure", "package_types")
-DUMMIES = (f"{ROOT}/utils/dummy_pt_objects.py", f"{ROOT}/utils/dummy_torch_and_transformers_objects.py")
 # Read by every run, so that a broken one is refused even where nothing has to be added to it.
 CORE = (
     f"{ROOT}/__init__.py",
@@ -33,7 +32,7 @@ CORE = (
     f"{ROOT}/modular_pipelines/__init__.py",
     f"{ROOT}/modular_pipelines/modular_pipeline.py",
     f"{ROOT}/loaders/__init__.py",
-    *DUMMIES,
+    *dummy_objects.COMMON,
     toctree.PATH,
 )
 # What says which names are registered: texts of an earlier revision tell what is new since then.
@@ -120,7 +119,7 @@ def check_registries(snapshot: Snapshot) -> None:
         text = snapshot.read(path)
         if text is None:
             continue
-        if path in DUMMIES:
+        if path in dummy_objects.COMMON:
             # Long, and parsed anyway as soon as something is to be added to them.
             check_markers(path, text)
         else:

@@ -98,12 +98,36 @@ class Scanner:
         return found
 
     def borrowed_group(self, path: str) -> tuple[str, ...]:
-        """The group of a package that a pipeline's module imports from, where every pipeline there asks for more; else empty."""
+        """The group of a package that a pipeline's module imports from, where every pipeline there asks for more; else empty.
+
+        It is that of the root, or for a package that is as new as the pipeline what its own init asks for.
+        """
         for package in _NEIGHBOUR.findall("\n" + (self.snapshot.read(path) or "")):
-            groups = self._pipeline_groups.get(package, set())
+            groups = self._pipeline_groups.get(package) or self._own_guards(package)
             if len(groups) == 1 and all(set(group) > set(TORCH_AND_TRANSFORMERS) for group in groups):
                 return next(iter(groups))
         return ()
+
+    def own_guard(self, site: ClassSite) -> tuple[str, ...]:
+        """The backends that the package's own init asks for before it lists the class, in the order of the root."""
+        folder = package_of(site.path)
+        source = self.snapshot.read(f"{folder}/__init__.py") if folder else None
+        try:
+            keys = init_reading.keys(source or "", "structure")
+        except SyntaxError:
+            # The registry of the package refuses it, with the line.
+            return ()
+        for key in keys:
+            if any(name == site.name for name in key.names):
+                asked = init_reading.installed(key.suite.guard)
+                return (*(backend for backend in TORCH_AND_TRANSFORMERS if backend in asked), *_others(asked))
+        return ()
+
+    def _own_guards(self, package: str) -> set[tuple[str, ...]]:
+        """What a package that has nothing at the root asks for before its pipelines."""
+        folder = f"{ROOT}/pipelines/{package}"
+        own = (site for site in self.by_area["pipelines"] if package_of(site.path) == folder)
+        return {self.own_guard(site) for site in own if site.name.endswith("Pipeline")}
 
     @cached_property
     def _pipeline_groups(self) -> dict[str, set[tuple[str, ...]]]:
@@ -147,6 +171,11 @@ class Scanner:
             return set()
         chosen = halves or ("structure", "types")
         return {name for half in chosen for block in init_reading.blocks(source, half) for name in block.names}
+
+
+def _others(backends: tuple[str, ...]) -> tuple[str, ...]:
+    """The backends that not every pipeline asks for."""
+    return tuple(backend for backend in backends if backend not in TORCH_AND_TRANSFORMERS)
 
 
 @cache

@@ -14,6 +14,7 @@ HELPERS = {
     "__init__",
     "base",
     "blocks",
+    "guards",
     "hook_calls",
     "init_blocks",
     "init_reading",

@@ -14,7 +14,8 @@ from ..code.syntax import last_line
 from ..code.text import get_lines, indent_of, insert_before, line_count, remove_lines
 from ..errors import AnchorNotFound
 from ..plan import Export
-from .base import Entry
+from . import guards
+from .base import ROOT, Entry
 from .init_blocks import Key, Suite
 from .init_reading import STRUCTURE, blocks, holding, keys, listed, suites
 from .paths import package_inits
@@ -37,10 +38,14 @@ def insert(
         name_position: Where among the names of its module it goes.
         key_position: Where among the modules a new one goes.
         guarded: Whether the suite must have exactly the entry's backends; if not, the fullest suite will do.
+
+    A module that asks for these backends nowhere gets a guard of its own for them, below the one most like it.
     """
     if holding(source, half, entry.object):
         return source
     suite = _choose(source, entry, half, guarded)
+    if suite is None:
+        return _with_guard(source, entry, half)
     present = [key for block in blocks(source, half) if block.suite.index == suite.index for key in block.keys]
     same = [key for key in present if key.module == entry.key and key.has_list]
     if same:
@@ -147,8 +152,8 @@ def package_order(export: Export, snapshot: Snapshot) -> tuple[str, ...]:
     return ()
 
 
-def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
-    """The suite that the entry belongs in; the first that registers anything, else the first."""
+def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite | None:
+    """The suite that the entry belongs in; the first that registers anything, else the first; None where there is none."""
     wanted = tuple(sorted(entry.backends))
     candidates = [suite for suite in suites(source) if suite.half == half]
     counts = {suite.index: 0 for suite in candidates}
@@ -159,7 +164,7 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
             modules[key.suite.index].add(key.module)
     matching = [suite for suite in candidates if suite.backends == wanted]
     known = [suite for suite in candidates if suite.backends and entry.key in modules[suite.index]]
-    if len(known) == 1 and set(known[0].backends) < set(wanted):
+    if entry.path != f"{ROOT}/__init__.py" and len(known) == 1 and set(known[0].backends) < set(wanted):
         # A package with one statement keeps it, though its other classes ask for less: its own init guards the class.
         matching = known
     if not guarded:
@@ -167,12 +172,42 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite:
     if not guarded and not any(counts[suite.index] for suite in matching):
         matching = sorted(candidates, key=lambda suite: -counts[suite.index])[:1]
     if not matching:
-        guard = " and ".join(f"is_{backend}_available()" for backend in entry.backends) or "a module"
-        raise AnchorNotFound(entry.path, f"the suite for {guard} in the {half} half")
+        return None
     for suite in matching:
         if entry.key in modules[suite.index]:
             return suite
     return max(matching, key=lambda suite: counts[suite.index])
+
+
+def _with_guard(source: str, entry: Entry, half: str) -> str:
+    """The module with a guard for the entry's backends, below the last of those that ask for most of them and no others.
+
+    That for torch, with transformers or without, is in every module that has guards: where it is gone, something is broken.
+    """
+    wanted = set(entry.backends)
+    beside = [suite for suite in suites(source) if suite.half == half and suite.guard and set(suite.guard) < wanted]
+    edited = None
+    if beside and wanted - {"torch", "transformers"}:
+        neighbour = max(beside, key=lambda suite: (len(suite.guard), suite.index))
+        registration = _registration(source, entry, half, indent_of(source, neighbour.lines[0]))
+        dummies = guards.placeholders(entry.backends)
+        edited = guards.below(source, neighbour, entry.backends, registration, dummies=dummies, width=entry.width)
+    if edited is None:
+        guard = " and ".join(f"is_{backend}_available()" for backend in entry.backends) or "a module"
+        raise AnchorNotFound(entry.path, f"the suite for {guard} in the {half} half")
+    return edited
+
+
+def _registration(source: str, entry: Entry, half: str, indent: str) -> str:
+    """The statement that registers the entry under a key that its suite does not have yet."""
+    module, name = entry.text_key, entry.object
+    if half == "types":
+        text = f"{indent}from .{module} import {name}"
+    elif any(key.module == module for key in keys(source, half)):
+        text = f'{indent}{STRUCTURE}["{module}"].extend(["{name}"])'
+    else:
+        text = f'{indent}{STRUCTURE}["{module}"] = ["{name}"]'
+    return code_names.explode(text) if len(text) > entry.width else text
 
 
 def _first_run(present: list[Key]) -> list[Key]:
@@ -186,20 +221,13 @@ def _first_run(present: list[Key]) -> list[Key]:
 
 
 def _new_key(source: str, entry: Entry, half: str, suite: Suite, present: list[Key], key_position: Position) -> str:
-    module, name = entry.text_key, entry.object
+    module = entry.text_key
     anchors = [key for key in present if key.item is None]
     if not anchors and half == "structure" and any(key.item is not None for key in present):
         return _new_item(source, entry, present, key_position)
     index = key_position([key.module for key in anchors], module, entry)
     indent = indent_of(source, anchors[0].first if anchors else suite.body[0].lineno)
-    if half == "types":
-        text = f"{indent}from .{module} import {name}"
-    elif any(key.module == module for key in keys(source, half)):
-        text = f'{indent}{STRUCTURE}["{module}"].extend(["{name}"])'
-    else:
-        text = f'{indent}{STRUCTURE}["{module}"] = ["{name}"]'
-    if len(text) > entry.width:
-        text = code_names.explode(text)
+    text = _registration(source, entry, half, indent)
     if not anchors:
         return insert_before(source, last_line(suite.body[-1]) + 1, text)
     line = anchors[index].first if index == 0 else anchors[index - 1].last + 1

@@ -35,16 +35,16 @@ After: the same, and below it
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..code.splice import with_import, without_import
-from ..code.syntax import last_line, parse
-from ..code.text import insert_before, remove_lines
-from . import init_reading
+from ..code.splice import without_import
+from ..code.syntax import last_line
+from ..code.text import remove_lines
+from ..errors import AnchorNotFound
+from . import guards, init_reading
 from .base import ROOT, Entry
 from .init_blocks import Suite
 
@@ -128,12 +128,22 @@ def is_new_guard(source: str, entry: Entry, half: str) -> bool:
 
 def insert(source: str, entry: Entry, half: str) -> str:
     """The root with the entry in a ``try`` statement of its own, below those of the other configurations."""
-    suite = _suites(source, half)[-1][0]
-    text = _statement(entry, half)
-    source = insert_before(source, last_line(suite.body[-1]) + 1, f"\n{text}")
-    for backend in entry.backends:
-        source = with_import(source, ".utils", f"is_{backend}_available")
-    return source
+    lazy = half == "structure"
+    registration = (
+        f'_import_structure["{KEY}"].append("{entry.object}")' if lazy else f"from .{KEY} import {entry.object}"
+    )
+    edited = guards.below(
+        source,
+        _suites(source, half)[-1][0],
+        entry.backends,
+        registration,
+        dummies=entry.value,
+        width=entry.width,
+        each=lazy,
+    )
+    if edited is None:
+        raise AnchorNotFound(entry.path, f"the try statement of a configuration in the {half} half")
+    return edited
 
 
 def remove(source: str, entry: Entry, half: str) -> str | None:
@@ -141,44 +151,13 @@ def remove(source: str, entry: Entry, half: str) -> str | None:
     keys = init_reading.holding(source, half, entry.object)
     if not keys or entry.key != KEY or not keys[0].suite.guard or keys[0].suite.lines != (keys[0].first, keys[0].last):
         return None
-    if keys[0].count > 1:
+    statement = guards.statement_of(source, keys[0].suite)
+    if statement is None or keys[0].count > 1:
         return None
-    own = (node for node in ast.walk(parse(source)) if isinstance(node, ast.Try))
-    statement = next(node for node in own if node.orelse and node.orelse[0].lineno == keys[0].first)
     source = remove_lines(source, statement.lineno - 1, last_line(statement))
     for backend in keys[0].suite.guard:
         source = without_import(source, ".utils", f"is_{backend}_available")
     return source
-
-
-def _statement(entry: Entry, half: str) -> str:
-    """``try``, the guard, the placeholders in its place, and the registration."""
-    indent = "" if half == "structure" else "    "
-    lines = [
-        "try:",
-        *_test(entry, indent),
-        "        raise OptionalDependencyNotAvailable()",
-        "except OptionalDependencyNotAvailable:",
-    ]
-    if half == "structure":
-        target = f'    _import_structure["utils.{entry.value}"] = ['
-        names = f'name for name in dir({entry.value}) if not name.startswith("_")'
-        whole = f"{target}{names}]"
-        broken = [target, f"        {names}", "    ]"]
-        lines += [f"    from .utils import {entry.value}", "", *([whole] if len(whole) <= entry.width else broken)]
-        lines += ["else:", f'    _import_structure["{KEY}"].append("{entry.object}")']
-    else:
-        lines += [f"    from .utils.{entry.value} import *", "else:", f"    from .{KEY} import {entry.object}"]
-    return "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
-
-
-def _test(entry: Entry, indent: str) -> list[str]:
-    """The line that asks for the backends, broken where it gets too long."""
-    asked = [f"not is_{backend}_available()" for backend in entry.backends]
-    whole = f"    if {' and '.join(asked)}:"
-    if len(indent + whole) <= entry.width:
-        return [whole]
-    return ["    if (", f"        {asked[0]}", *(f"        and {each}" for each in asked[1:]), "    ):"]
 
 
 def _lazy_guard(source: str, backends: tuple[str, ...]) -> tuple[str, ...]:
