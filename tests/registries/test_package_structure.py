@@ -117,3 +117,30 @@ def test_the_dict_stays_when_its_item_goes(before: str, name: str, key: str, aft
 def test_a_guard_keeps_a_statement_when_its_last_entry_goes() -> None:
     source = GUARDED % '    _import_structure["pipeline_foo"] = ["FooPipeline"]\n'
     assert package_structure.remove(source, entry("FooPipeline", "pipeline_foo")) == GUARDED % "    pass\n"
+
+
+ONE_LINE = """\
+from typing import TYPE_CHECKING
+
+
+_import_structure = {"pipeline_ddim": ["DDIMPipeline"]}  # The only one.
+
+if TYPE_CHECKING:
+    from .pipeline_ddim import DDIMPipeline
+"""
+
+
+def test_a_second_module_of_a_package_with_a_literal_on_one_line() -> None:
+    entry = Entry("package_structure", "x", "FooPipeline", "pipeline_foo")
+    after = ONE_LINE.replace('["DDIMPipeline"]}', '["DDIMPipeline"], "pipeline_foo": ["FooPipeline"]}')
+    checks.check(package_structure, ONE_LINE, entry, after)
+
+
+def test_a_literal_that_gets_too_long_for_its_line_is_broken() -> None:
+    name = "AVeryLongNameIndeedOfAPipeline"
+    entry = Entry("package_structure", "x", name, "pipeline_a_very_long_name_indeed_of_a_pipeline")
+    after = ONE_LINE.replace(
+        '{"pipeline_ddim": ["DDIMPipeline"]}',
+        f'{{\n    "pipeline_a_very_long_name_indeed_of_a_pipeline": ["{name}"],\n    "pipeline_ddim": ["DDIMPipeline"],\n}}',
+    )
+    checks.check(package_structure, ONE_LINE, entry, after)

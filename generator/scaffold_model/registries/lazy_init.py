@@ -87,12 +87,23 @@ def remove(source: str, entry: Entry, half: str) -> str:
                 statement, brackets = _parsed(source, key)
                 broken_from = _broken_from(key, half, entry)
                 return code_names.remove_name(source, statement, brackets, entry.object, entry.width, broken_from)
+            if key.item is not None and _was_in_one_line(source, key, entry):
+                return _in_one_line(
+                    source, key, lambda rows: [row for row in rows if f'"{entry.object}"' not in row], entry
+                )
             if key.item is not None:
                 return _without_item(source, key.item, key.brackets or key.item)
             if key.suite.lines == (key.first, key.last):
                 return _with_pass(source, key)
             return _without(source, key)
     return source
+
+
+def _was_in_one_line(source: str, key: Key, entry: Entry) -> bool:
+    """Whether a dict literal of two items is broken only because both do not fit, and one does."""
+    head, rows, tail = _literal(source, key)
+    whole = f"{head}{{{', '.join(rows)}}}{tail}"
+    return len(rows) == 2 and key.last > key.first and len(whole) > entry.width and "#" not in head + "".join(rows)
 
 
 def _without_item(source: str, item: ast.expr, value: ast.expr | ast.ImportFrom) -> str:
@@ -264,9 +275,30 @@ def _new_item(source: str, entry: Entry, present: list[Key], key_position: Posit
     """A new item of ``_import_structure = {...}`` in a module that has no other statement."""
     index = key_position([key.module for key in present], entry.text_key, entry)
     items = [key.item for key in present if key.item is not None]
+    text = f'"{entry.key}": ["{entry.object}"]'
     if items[0].lineno == present[0].first:
-        raise AnchorNotFound(entry.path, f"{STRUCTURE} with one module per line")
-    text = f'{indent_of(source, items[0].lineno)}"{entry.key}": ["{entry.object}"],'
+        return _in_one_line(source, present[0], lambda rows: [*rows[:index], text, *rows[index:]], entry)
     before = present[index - 1]
     line = items[index].lineno if index == 0 else last_line(before.brackets or items[index - 1]) + 1
-    return insert_before(source, line, text)
+    return insert_before(source, line, f"{indent_of(source, items[0].lineno)}{text},")
+
+
+def _in_one_line(source: str, key: Key, change: Callable[[list[str]], list[str]], entry: Entry) -> str:
+    """The source with other items in a dict literal, all on one line where there is room, as the formatter writes it."""
+    head, rows, tail = _literal(source, key)
+    rows = change(rows)
+    text = f"{head}{{{', '.join(rows)}}}{tail}"
+    if len(text) > entry.width:
+        indent = indent_of(source, key.first)
+        text = "\n".join([f"{head}{{", *(f"{indent}    {row}," for row in rows), f"{indent}}}{tail}"])
+    return insert_before(remove_lines(source, key.first, key.last), key.first, text)
+
+
+def _literal(source: str, key: Key) -> tuple[str, list[str], str]:
+    """What stands before a dict literal, the texts of its items, and what stands behind it."""
+    statement = get_lines(source, key.first, key.last)
+    text = statement.strip()
+    literal = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Dict))
+    pairs = [(name, value) for name, value in zip(literal.keys, literal.values, strict=True) if name is not None]
+    rows = [": ".join(ast.get_source_segment(text, node) or "" for node in pair) for pair in pairs]
+    return statement.split("{", 1)[0], rows, statement.rsplit("}", 1)[1]
