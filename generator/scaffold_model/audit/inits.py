@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..registries import init_reading, paths
 from ..registries.base import ROOT, Entry, area
@@ -268,8 +269,12 @@ def _resolve(view: View, folder: str, spot: Spot, depth: int) -> bool | None:
     package = f"{base}/__init__.py"
     if package in view.inits:
         lower = view.inits[package].by_name.get(spot.name)
+        if lower and depth < 4:
+            # In another module of the package than its init says: that is the init's mistake, and not this one's.
+            inside = (view.path_of(spot.name) or "").startswith(f"{base}/")
+            return inside or any(resolves(view, base, each, depth + 1) is not False for each in lower)
         if lower:
-            return any(resolves(view, base, each, depth + 1) is not False for each in lower) if depth < 4 else None
+            return None
         # Not listed there: a class that is on disk is missing from that init, anything else is gone.
         return spot.name in view.scanner.sites or view.defines(package, spot.name)
     if view.package is not None and view.snapshot.exists(package):
@@ -289,10 +294,24 @@ def _stale(view: View, init: Init, half: str, spot: Spot) -> Problem:
     there = view.snapshot.exists(place) or bool(view.snapshot.files(place))
     reason = f"{place} does not define it" if there else f"there is no {place}.py"
     public = spot.name in view.in_root
-    entry = Entry(registry, init.path, spot.name, spot.module, backends=spot.backends)
-    repair = Repair("remove", registry, entry) if registry in REGISTRY_BY_NAME else None
+    width = view.conventions.line_length
+    entry = Entry(registry, init.path, spot.name, spot.module, backends=spot.backends, width=width)
     message = f"{spot.name} is listed, but {reason}"
+    repair = Repair("remove", registry, entry) if registry in REGISTRY_BY_NAME else None
+    module = _moved_to(view, init, half, spot)
+    if repair and module:
+        message += f": it is in {view.path_of(spot.name)}"
+        repair = Repair("move", registry, replace(entry, key=module), entry)
     return problem(registry, spot.name, init.path, spot.line, message, "error" if public else "warning", repair)
+
+
+def _moved_to(view: View, init: Init, half: str, spot: Spot) -> str | None:
+    """The module of the same folder that has the name now, where the half lists it nowhere else."""
+    path = view.path_of(spot.name)
+    if path is None or not path.startswith(f"{init.folder}/") or init.path == ROOT_INIT:
+        return None
+    listed = [other for other in init.spots[half] if other.name == spot.name]
+    return _module_in(view, init, half, spot.name, None) if len(listed) == 1 else None
 
 
 # Duplicates ------------------------------------------------------------------------------------------------------

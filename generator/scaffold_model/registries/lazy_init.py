@@ -23,6 +23,7 @@ from .paths import package_inits
 if TYPE_CHECKING:
     from ..snapshot import Snapshot
 
+_EMPTY = f"{STRUCTURE} = {{}}"
 Position = Callable[[Sequence[str], str, Entry], int]
 
 
@@ -180,14 +181,15 @@ def _choose(source: str, entry: Entry, half: str, guarded: bool) -> Suite | None
         matching = known
     if not guarded:
         matching = [suite for suite in candidates if entry.key in modules[suite.index]] or matching
-    if not guarded and not any(counts[suite.index] for suite in matching):
+    if not guarded and not any(counts[suite.index] or _is_emptied(source, suite) for suite in matching):
         matching = sorted(candidates, key=lambda suite: -counts[suite.index])[:1]
     if not matching:
         return None
     for suite in matching:
         if entry.key in modules[suite.index]:
             return suite
-    return max(matching, key=lambda suite: counts[suite.index])
+    # What a suite lost last is what comes back to it.
+    return max(matching, key=lambda suite: (_is_emptied(source, suite), counts[suite.index]))
 
 
 def _with_guard(source: str, entry: Entry, half: str) -> str:
@@ -240,12 +242,30 @@ def _new_key(source: str, entry: Entry, half: str, suite: Suite, present: list[K
     indent = indent_of(source, anchors[0].first if anchors else suite.body[0].lineno)
     text = _registration(source, entry, half, indent)
     if not anchors:
-        return insert_before(source, last_line(suite.body[-1]) + 1, text)
+        return _first_key(source, entry, suite, text)
     line = anchors[index].first if index == 0 else anchors[index - 1].last + 1
     if _spaced(source, [(key.first, key.last) for key in anchors]):
         text = f"{text}\n" if index == 0 else f"\n{text}"
         return insert_before(source, line, text + "\n")
     return insert_before(source, line, text)
+
+
+def _first_key(source: str, entry: Entry, suite: Suite, text: str) -> str:
+    """The source with the first registration of a suite: in an empty dict literal, for ``pass``, else behind all that is there."""
+    first, last = suite.lines
+    if _is_emptied(source, suite):
+        return insert_before(remove_lines(source, first, last), first, text)
+    for statement in suite.body:
+        if isinstance(statement, ast.Assign) and get_lines(source, statement.lineno, statement.lineno) == _EMPTY:
+            key = Key("", suite, 0, statement.lineno, statement.lineno)
+            return _in_one_line(source, key, lambda _: [f'"{entry.text_key}": ["{entry.object}"]'], entry)
+    return insert_before(source, last + 1, text)
+
+
+def _is_emptied(source: str, suite: Suite) -> bool:
+    """Whether nothing but ``pass`` is left under a guard."""
+    first, last = suite.lines
+    return first == last and get_lines(source, first, last).strip() == "pass"
 
 
 def _breaks_early(source: str, key: Key, width: int) -> bool:
