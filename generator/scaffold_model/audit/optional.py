@@ -83,7 +83,13 @@ def _unimportable(view: View, path: str, *registries: Registry) -> Iterator[Prob
             else:
                 continue
             message = f"{item.object} is listed, but {reason}: importing the module fails"
-            yield _vain(view, registry, path, item, message, "error", module)
+            there = view.path_of(item.object)
+            if module and there:
+                # Its entry is right, and only the import is not: nothing to take out.
+                message += f"; it is in {there}, import it from there"
+                yield problem(registry.NAME, item.object, path, item.line, message, "error")
+            else:
+                yield _vain(view, registry, path, item, message, "error", module)
 
 
 def _imports(source: str) -> dict[str, ast.ImportFrom]:
