@@ -264,3 +264,17 @@ def test_one_that_asks_for_what_no_statement_guards_is_refused() -> None:
     entry = Entry("root_structure", "x", "FooPipeline", "pipelines", backends=("torch", "foo"))
     with pytest.raises(AnchorNotFound, match="is_torch_available"):
         checks.load("root_structure").insert(text, entry)
+
+
+def test_a_condition_without_an_else_has_an_empty_suite_that_is_no_place() -> None:
+    before = """\
+from .bar import BarPipeline
+
+if is_sentencepiece_available():
+    from .kolors import KolorsPipeline
+
+mapping = {}
+"""
+    entry = Entry("plain_package", "x", "FooPipeline", "foo")
+    after = before.replace("BarPipeline\n", "BarPipeline\nfrom .foo import FooPipeline\n", 1)
+    checks.check(checks.load("plain_package"), before, entry, after)

@@ -198,7 +198,8 @@ def _with_guard(source: str, entry: Entry, half: str) -> str:
     That for torch, with transformers or without, is in every module that has guards: where it is gone, something is broken.
     """
     wanted = set(entry.backends)
-    beside = [suite for suite in suites(source) if suite.half == half and suite.guard and set(suite.guard) < wanted]
+    guarding = (suite for suite in suites(source) if suite.half == half and suite.guard and suite.body)
+    beside = [suite for suite in guarding if set(suite.guard) < wanted]
     edited = None
     if beside and wanted - {"torch", "transformers"}:
         neighbour = max(beside, key=lambda suite: (len(suite.guard), suite.index))
@@ -264,8 +265,8 @@ def _first_key(source: str, entry: Entry, suite: Suite, text: str) -> str:
 
 def _is_emptied(source: str, suite: Suite) -> bool:
     """Whether nothing but ``pass`` is left under a guard."""
-    first, last = suite.lines
-    return first == last and get_lines(source, first, last).strip() == "pass"
+    # An ``if`` without an ``else`` has a suite without statements.
+    return len(suite.body) == 1 and get_lines(source, *suite.lines).strip() == "pass"
 
 
 def _breaks_early(source: str, key: Key, width: int) -> bool:
