@@ -255,11 +255,11 @@ def _is_wanted(subject: Subject, only: Collection[str]) -> bool:
 
 def _source(snapshot: Snapshot, entry: Entry) -> str:
     text = snapshot.read(entry.path)
-    if text is None and entry.start:
-        return entry.start
-    if text is None:
+    if text is not None:
+        return text
+    if not entry.start:
         raise AnchorNotFound(entry.path, "the file")
-    return text
+    return entry.start
 
 
 def _is_listed(registry: Registry, text: str, entry: Entry) -> bool:

@@ -118,7 +118,7 @@ class Scanner:
             # The registry of the package refuses it, with the line.
             return ()
         for key in keys:
-            if any(name == site.name for name in key.names):
+            if key.holds(site.name):
                 asked = init_reading.installed(key.suite.guard)
                 return (*(backend for backend in TORCH_AND_TRANSFORMERS if backend in asked), *_others(asked))
         return ()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .code import toc
+from .code.text import lines_with
 from .plan import Finding
 from .registries import OPTIONAL, REGISTRIES, Entry, Registry, init_reading, paths, toctree
 from .registries.base import ROOT
@@ -100,17 +101,7 @@ def _is_defined(scanner: Scanner, name: str, area: str) -> bool:
     defined = re.compile(rf" *(?:class|def) {name}\b| *{name}\b *[:=]|.*\bas {name}\b")
     paths = [LORA] if area == "loaders" else scanner.snapshot.walk(f"{ROOT}/{area}")
     texts = (scanner.snapshot.read(path) or "" for path in paths)
-    return any(defined.match(line) for text in texts for line in _lines_with(name, text))
-
-
-def _lines_with(name: str, text: str) -> Iterator[str]:
-    """The lines that hold the name; long registries are searched for it many times faster than line by line."""
-    place = text.find(name)
-    while place >= 0:
-        end = text.find("\n", place)
-        end = len(text) if end < 0 else end
-        yield text[text.rfind("\n", 0, place) + 1 : end]
-        place = text.find(name, end)
+    return any(defined.match(line) for text in texts for line in lines_with(text, name))
 
 
 def _entries(registry: Registry, names: set[str], snapshot: Snapshot, width: int) -> Iterator[Stale]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..code.text import lines_with
 from ..conventions import Conventions, detect
 from ..discovery import Discovery, discover
 from ..plan import Export
@@ -212,17 +212,7 @@ class View:
         if any(f"\n{start}{name}{end}" in text or text.startswith(f"{start}{name}{end}") for start, end in _BINDINGS):
             return True
         # Not by a definition: by an import, or under a condition. No expression is compiled for each of 1000 names.
-        return any(_binds(line, name) for line in _lines_with(text, name))
-
-
-def _lines_with(text: str, name: str) -> Iterator[str]:
-    """The lines that hold ``name``, as it may be part of a longer word too."""
-    place = text.find(name)
-    while place >= 0:
-        end = text.find("\n", place)
-        end = len(text) if end < 0 else end
-        yield text[text.rfind("\n", 0, place) + 1 : end]
-        place = text.find(name, end)
+        return any(_binds(line, name) for line in lines_with(text, name))
 
 
 def _binds(line: str, name: str) -> bool:

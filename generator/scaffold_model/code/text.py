@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 def line_count(source: str) -> int:
     """The number of lines, a last line without an end included."""
@@ -37,6 +39,16 @@ def replace_lines(source: str, first: int, last: int, replacement: str) -> str:
 def get_lines(source: str, first: int, last: int) -> str:
     """The lines from ``first`` to ``last``, without the last line end."""
     return "\n".join(source.split("\n", last)[first - 1 : last])
+
+
+def lines_with(text: str, name: str) -> Iterator[str]:
+    """The lines that hold ``name``, as it may be part of a longer word too. Long texts are searched for it, not split."""
+    place = text.find(name)
+    while place >= 0:
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        yield text[text.rfind("\n", 0, place) + 1 : end]
+        place = text.find(name, end)
 
 
 def differing(before: str, after: str) -> tuple[slice, slice]:

@@ -19,18 +19,7 @@ Before:
 
 Entry: Entry("root_structure", "", "FooConfig", KEY, "dummy_foo_objects", ("torch", "accelerate", "foo"))
 
-After: the same, and below it
-    try:
-        if not is_torch_available() and not is_accelerate_available() and not is_foo_available():
-            raise OptionalDependencyNotAvailable()
-    except OptionalDependencyNotAvailable:
-        from .utils import dummy_foo_objects
-
-        _import_structure["utils.dummy_foo_objects"] = [
-            name for name in dir(dummy_foo_objects) if not name.startswith("_")
-        ]
-    else:
-        _import_structure["quantizers.quantization_config"].append("FooConfig")
+After: the same, and below it the same statement with ``foo`` for ``gguf`` and ``FooConfig`` for its class.
 """
 
 from __future__ import annotations
@@ -90,7 +79,9 @@ def guard(snapshot: Snapshot, name: str) -> tuple[str, ...] | None:
         return ()
     library = _library(snapshot, configurations(snapshot)[name])
     asked = f"is_{library}_available"
-    return None if library and asked not in (snapshot.read(f"{ROOT}/utils/__init__.py") or "") else _guard(library)
+    if not library:
+        return _TORCH
+    return (library,) if asked in (snapshot.read(f"{ROOT}/utils/__init__.py") or "") else None
 
 
 def lacking(snapshot: Snapshot, name: str) -> str:
@@ -175,10 +166,6 @@ def _suites(source: str, half: str) -> list[tuple[Suite, list[str]]]:
         if key.module == KEY and key.names:
             found.setdefault(key.suite.index, (key.suite, []))[1].extend(key.names)
     return list(found.values())
-
-
-def _guard(library: str) -> tuple[str, ...]:
-    return (library,) if library else _TORCH
 
 
 def _mapping(snapshot: Snapshot, kind: str) -> dict[str, str]:
